@@ -10,7 +10,12 @@ export class WaddleError extends Error {
   /** The command's exit code: 1 for what failed, 2 for bad usage (flags, arguments, `waddle.json`). */
   readonly exitCode: 1 | 2;
 
-  constructor(code: string, message: string, hint: string, options: { cause?: unknown; exitCode?: 1 | 2 } = {}) {
+  constructor(
+    code: string,
+    message: string,
+    hint: string,
+    options: { cause?: unknown; exitCode?: 1 | 2 } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'WaddleError';
     this.code = code;
