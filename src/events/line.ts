@@ -1,4 +1,7 @@
-import { EVENT_SCHEMAS, type Event, type EventKind } from './schema.ts';
+import type { Event, EventKind } from './schema.ts';
+
+/** The format that writers write. Raised only when a reader of the old format would misread the new one. */
+export const JOURNAL_FORMAT = 1;
 
 /** Longest line that is read, in bytes; a longer one is broken. */
 export const MAX_LINE_BYTES = 64 * 1024 * 1024;
@@ -94,7 +97,7 @@ export function parseLine(text: string): ParsedLine {
     }
     return { type: 'event', event: value as Event };
   }
-  if (!Object.hasOwn(EVENT_SCHEMAS, kind)) return { type: 'unknown', kind };
+  if (!Object.hasOwn(REQUIRED, kind)) return { type: 'unknown', kind };
   const missing = missingField(kind as EventKind, fields);
   if (missing !== undefined)
     return { type: 'broken', reason: `a "${kind}" event without a usable "${missing}"` };

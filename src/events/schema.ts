@@ -3,11 +3,11 @@
  *
  * Readers are lenient: unknown kinds and unknown fields are skipped, so that a later Waddle may add. Writers are held to
  * these types by the compiler. Everything that was ever published here stays.
+ *
+ * Only types of this file reach the programs that log or supervise: loading the schema library would cost them their
+ * quick start. What they check by hand stands in `line.ts`, and a test holds the two together.
  */
 import { type Static, type TSchema, Type } from 'typebox';
-
-/** Raised only when a reader of the old format would misread the new one. */
-export const JOURNAL_FORMAT = 1;
 
 const maybe = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]));
 const time = Type.Number({ description: 'Epoch seconds on the writer’s clock, three decimals.' });

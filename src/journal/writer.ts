@@ -2,8 +2,8 @@ import { closeSync, constants, fsyncSync, mkdirSync, openSync, writeSync } from 
 import { join } from 'node:path';
 import { isSystemError } from '../errors/waddle-error.ts';
 import { newWriterName, type WriterRole } from '../events/ids.ts';
-import { encodeEvent, eventTime } from '../events/line.ts';
-import { type Event, type EventOf, JOURNAL_FORMAT } from '../events/schema.ts';
+import { encodeEvent, eventTime, JOURNAL_FORMAT } from '../events/line.ts';
+import type { Event, EventOf } from '../events/schema.ts';
 import { identityOf, userName } from './process-identity.ts';
 
 /** Two journals cannot share a file: `O_EXCL` makes a name that exists an error, `O_APPEND` makes every write an append. */

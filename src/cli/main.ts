@@ -1,0 +1,117 @@
+import { Command, CommanderError } from 'commander';
+import { WaddleError } from '../errors/waddle-error.ts';
+import { COMMANDS } from './commands.ts';
+import type { Context } from './context.ts';
+import { VERSION } from './version.ts';
+
+/** Runs the command line of this process. Sets the exit code; never exits by itself, so that output drains. */
+export async function main(): Promise<void> {
+  // A reader that went away (`waddle ls | head`) is no error: there is nobody left to tell.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') process.exit(0);
+      throw error;
+    });
+  }
+  const context: Context = {
+    cwd: process.cwd(),
+    env: process.env,
+    out: (text) => void process.stdout.write(text),
+    say: (text) => {
+      if (!context.quiet) process.stderr.write(text);
+    },
+    warn: (text) => void process.stderr.write(text),
+    quiet: false,
+    terminal: process.stdout.isTTY === true,
+    columns: process.stdout.columns || Number(process.env.COLUMNS) || 80,
+  };
+  try {
+    const program = await buildProgram(process.argv.slice(2), context);
+    await program.parseAsync(process.argv.slice(2), { from: 'user' });
+  } catch (error) {
+    process.exitCode = report(error, context);
+  }
+}
+
+/**
+ * The program with its commands. Only the named command's own file is loaded, so that each starts in the time of its own
+ * parts; of the others the help needs no more than a name and a summary.
+ */
+async function buildProgram(argv: readonly string[], context: Context): Promise<Command> {
+  const program = new Command('waddle')
+    .description('A git-native, local experiment log for machine learning.')
+    .version(VERSION, '-V, --version', 'print the version')
+    .helpCommand('help [command]', 'help for a command')
+    .showHelpAfterError(false)
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined });
+  const named = argv[0] === 'help' ? argv[1] : argv.find((word) => !word.startsWith('-'));
+  for (const entry of COMMANDS) {
+    const command = program.command(entry.name, { hidden: entry.hidden === true });
+    command.summary(entry.summary).description(entry.summary);
+    if (entry.name !== named) continue;
+    command
+      .option('--dir <path>', 'the project folder (default: found upwards from here)')
+      .option('-q, --quiet', 'say nothing but data and errors')
+      .hook('preAction', () => {
+        const { dir, quiet } = command.opts<{ dir?: string; quiet?: boolean }>();
+        context.dir = dir;
+        context.quiet = quiet === true;
+      });
+    const { define } = await entry.load();
+    define(command, context);
+  }
+  program.allowExcessArguments().action(() => {
+    if (named !== undefined) throw unknownCommand(named);
+    program.outputHelp();
+  });
+  return program;
+}
+
+function unknownCommand(name: string): WaddleError {
+  const near = COMMANDS.find((entry) => !entry.hidden && distance(entry.name, name) <= 2);
+  return new WaddleError(
+    'unknown-command',
+    `there is no command "${name}"`,
+    near ? `Did you mean: waddle ${near.name}` : 'See: waddle --help',
+    { exitCode: 2 },
+  );
+}
+
+/** Levenshtein's distance, for words of a few letters. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j += 1) {
+      const substitute = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(substitute, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
+
+/** Tells a person what went wrong in one line and what to do in another; returns the exit code. */
+function report(error: unknown, context: Context): number {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return 0;
+    const message = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
+    context.warn(`waddle: ${message}\nSee: waddle ${argvCommand()}--help\n`);
+    return 2;
+  }
+  if (error instanceof WaddleError) {
+    context.warn(`waddle: ${error.message}\n${error.hint}\n`);
+    if (context.env.WADDLE_DEBUG && error.cause !== undefined) console.error(error.cause);
+    return error.exitCode;
+  }
+  const text = error instanceof Error ? error.message : String(error);
+  context.warn(`waddle: ${text}\nThis is a bug in Waddle; WADDLE_DEBUG=1 shows where.\n`);
+  if (context.env.WADDLE_DEBUG) console.error(error);
+  return 1;
+}
+
+function argvCommand(): string {
+  const word = process.argv[2];
+  return word !== undefined && COMMANDS.some((entry) => entry.name === word) ? `${word} ` : '';
+}
