@@ -1,22 +1,26 @@
 /**
  * Builds what is published into `dist/`: the command line as a bundle whose heavy parts are chunks that load on demand,
  * and the client for Node jobs with its types. `npm ci` runs it (prepare), so that a checkout is ready to use.
+ *
+ * Built beside and moved in file by file, entries last: a `waddle` that runs meanwhile finds whole files. What an earlier
+ * build left is removed only with `--clean`, or once nothing that started before can still want it.
  */
-import { chmodSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, globSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { rolldown } from 'rolldown';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
+const staging = join(root, `dist.${process.pid}.tmp`);
+const STALE_MS = 60 * 60 * 1000;
 
 /** Native parts cannot be bundled; npm installs them beside. */
 const external = [/^node:/, '@lydell/node-pty'];
 
-async function bundle(input: Record<string, string>, options: { clean: boolean }): Promise<void> {
-  if (options.clean) rmSync(dist, { recursive: true, force: true });
+async function bundle(input: Record<string, string>): Promise<void> {
   const build = await rolldown({ input, external, platform: 'node', cwd: root, logLevel: 'warn' });
   await build.write({
-    dir: dist,
+    dir: staging,
     format: 'esm',
     entryFileNames: '[name].js',
     chunkFileNames: 'chunks/[name]-[hash].js',
@@ -27,5 +31,26 @@ async function bundle(input: Record<string, string>, options: { clean: boolean }
   await build.close();
 }
 
-await bundle({ waddle: 'src/cli/entry.ts' }, { clean: true });
-chmodSync(join(dist, 'waddle.js'), 0o755);
+function moveIn(): void {
+  const files = globSync('**/*.*', { cwd: staging }).sort(
+    (a, b) => Number(b.includes('/')) - Number(a.includes('/')),
+  );
+  for (const file of files) {
+    mkdirSync(dirname(join(dist, file)), { recursive: true });
+    renameSync(join(staging, file), join(dist, file));
+  }
+  const fresh = new Set(files);
+  for (const file of globSync('**/*.*', { cwd: dist })) {
+    if (!fresh.has(file) && Date.now() - statSync(join(dist, file)).mtimeMs > STALE_MS)
+      rmSync(join(dist, file));
+  }
+}
+
+if (process.argv.includes('--clean')) rmSync(dist, { recursive: true, force: true });
+try {
+  await bundle({ waddle: 'src/cli/entry.ts' });
+  chmodSync(join(staging, 'waddle.js'), 0o755);
+  moveIn();
+} finally {
+  rmSync(staging, { recursive: true, force: true });
+}
