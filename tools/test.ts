@@ -18,7 +18,7 @@ function run(title: string, command: string, args: string[], env: NodeJS.Process
 
 const results = [run('TypeScript', process.execPath, ['node_modules/vitest/vitest.mjs', 'run', ...filters])];
 if (filters.length === 0) {
-  const python = process.env['WADDLE_TEST_PYTHON'] ?? 'python3';
+  const python = process.env.WADDLE_TEST_PYTHON ?? 'python3';
   const args = ['-m', 'unittest', 'discover', '-s', 'python/tests', '-t', 'python'];
   results.push(run(`Python (${python})`, python, args, { PYTHONPATH: join(root, 'python') }));
 }
