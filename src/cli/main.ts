@@ -1,7 +1,9 @@
+import { once } from 'node:events';
 import { Command, CommanderError } from 'commander';
 import { WaddleError } from '../errors/waddle-error.ts';
 import { COMMANDS } from './commands.ts';
 import type { Context } from './context.ts';
+import { inert, inertLines } from './inert.ts';
 import { VERSION } from './version.ts';
 
 /** Runs the command line of this process. Sets the exit code; never exits by itself, so that output drains. */
@@ -13,24 +15,64 @@ export async function main(): Promise<void> {
       throw error;
     });
   }
+  const context = processContext();
+  const code = await runCommandLine(process.argv.slice(2), context);
+  // A command that supervises a job sets the exit code itself.
+  if (code !== 0) process.exitCode = code;
+}
+
+/** Runs one command line in a context; resolves to its exit code, after telling of any error. */
+export async function runCommandLine(argv: readonly string[], context: Context): Promise<number> {
+  try {
+    const program = await buildProgram(argv, context);
+    await program.parseAsync(argv, { from: 'user' });
+    return context.exitCode;
+  } catch (error) {
+    return report(error, argv, context);
+  }
+}
+
+/** The context of this process. */
+function processContext(): Context {
+  const { stdin, stdout, stderr, env } = process;
   const context: Context = {
     cwd: process.cwd(),
-    env: process.env,
-    out: (text) => void process.stdout.write(text),
+    env,
+    out: (text) => void stdout.write(text),
     say: (text) => {
-      if (!context.quiet) process.stderr.write(text);
+      if (!context.quiet) stderr.write(text);
     },
-    warn: (text) => void process.stderr.write(text),
+    warn: (text) => void stderr.write(text),
     quiet: false,
-    terminal: process.stdout.isTTY === true,
-    columns: process.stdout.columns || Number(process.env.COLUMNS) || 80,
+    terminal: stdout.isTTY === true,
+    columns: stdout.columns || Number(env.COLUMNS) || 80,
+    colors: stdout.isTTY === true && !env.NO_COLOR && stdout.hasColors(),
+    progress: stderr.isTTY === true,
+    now: () => Date.now(),
+    drained: async () => {
+      if (stdout.writableNeedDrain) await once(stdout, 'drain');
+    },
+    outBytes: async (bytes) => {
+      if (!stdout.write(bytes)) await once(stdout, 'drain');
+    },
+    ask: async (question) => {
+      if (!stdin.isTTY || !stderr.isTTY) return undefined;
+      const { createInterface } = await import('node:readline/promises');
+      const lines = createInterface({ input: stdin, output: stderr });
+      try {
+        return await lines.question(question);
+      } finally {
+        lines.close();
+      }
+    },
+    interrupted: () => {
+      const controller = new AbortController();
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => controller.abort());
+      return controller.signal;
+    },
+    exitCode: 0,
   };
-  try {
-    const program = await buildProgram(process.argv.slice(2), context);
-    await program.parseAsync(process.argv.slice(2), { from: 'user' });
-  } catch (error) {
-    process.exitCode = report(error, context);
-  }
+  return context;
 }
 
 /**
@@ -44,7 +86,12 @@ async function buildProgram(argv: readonly string[], context: Context): Promise<
     .helpCommand('help [command]', 'help for a command')
     .showHelpAfterError(false)
     .exitOverride()
-    .configureOutput({ outputError: () => undefined });
+    .configureOutput({
+      outputError: () => undefined,
+      writeOut: (text) => context.out(text),
+      getOutHelpWidth: () => (context.terminal ? context.columns : 80),
+      getOutHasColors: () => context.colors,
+    });
   const named = argv[0] === 'help' ? argv[1] : argv.find((word) => !word.startsWith('-'));
   for (const entry of COMMANDS) {
     const command = program.command(entry.name, { hidden: entry.hidden === true });
@@ -93,25 +140,26 @@ function distance(a: string, b: string): number {
 }
 
 /** Tells a person what went wrong in one line and what to do in another; returns the exit code. */
-function report(error: unknown, context: Context): number {
+function report(error: unknown, argv: readonly string[], context: Context): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0;
     const message = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
-    context.warn(`waddle: ${message}\nSee: waddle ${argvCommand()}--help\n`);
+    context.warn(`waddle: ${inert(message)}\nSee: waddle ${namedCommand(argv)}--help\n`);
     return 2;
   }
   if (error instanceof WaddleError) {
-    context.warn(`waddle: ${error.message}\n${error.hint}\n`);
+    // More than one line only where a filter is shown with a mark under the bad token.
+    context.warn(`waddle: ${inertLines(error.message)}\n${inertLines(error.hint)}\n`);
     if (context.env.WADDLE_DEBUG && error.cause !== undefined) console.error(error.cause);
     return error.exitCode;
   }
   const text = error instanceof Error ? error.message : String(error);
-  context.warn(`waddle: ${text}\nThis is a bug in Waddle; WADDLE_DEBUG=1 shows where.\n`);
+  context.warn(`waddle: ${inert(text)}\nThis is a bug in Waddle; WADDLE_DEBUG=1 shows where.\n`);
   if (context.env.WADDLE_DEBUG) console.error(error);
   return 1;
 }
 
-function argvCommand(): string {
-  const word = process.argv[2];
+function namedCommand(argv: readonly string[]): string {
+  const word = argv[0];
   return word !== undefined && COMMANDS.some((entry) => entry.name === word) ? `${word} ` : '';
 }
