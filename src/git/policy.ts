@@ -1,0 +1,157 @@
+/** Which untracked files a snapshot keeps, decided by name, kind and size before anything is hashed. */
+
+import type { FileStamp } from './file-stamp.ts';
+import { type IgnorePatterns, ignorePatterns } from './ignore-patterns.ts';
+import type { LeftOutReason } from './snapshot-record.ts';
+
+export interface SnapshotPolicy {
+  /** Bytes; default 10 MB. */
+  maxFileBytes?: number | undefined;
+  /** Bytes of all untracked files of one snapshot; default 100 MB. */
+  maxTotalBytes?: number | undefined;
+  /** Default 5,000. */
+  maxFiles?: number | undefined;
+  /** Patterns as in a `.gitignore`, relative to the top folder. */
+  exclude?: readonly string[] | undefined;
+}
+
+export interface Policy {
+  readonly maxFileBytes: number;
+  readonly maxTotalBytes: number;
+  readonly maxFiles: number;
+  readonly exclude: IgnorePatterns;
+  /** What the top of this repository is called in `exclude`: '' or, for a nested one, its path and `/`. */
+  readonly pathPrefix: string;
+}
+
+export function policyOf(policy: SnapshotPolicy | undefined): Policy {
+  return {
+    maxFileBytes: policy?.maxFileBytes ?? 10 * 2 ** 20,
+    maxTotalBytes: policy?.maxTotalBytes ?? 100 * 2 ** 20,
+    maxFiles: policy?.maxFiles ?? 5000,
+    exclude: ignorePatterns(policy?.exclude ?? []),
+    pathPrefix: '',
+  };
+}
+
+/** What a program made and can make again: never code, in a repository that forgot to ignore it. */
+const madeAgain = ['__pycache__/', '*.pyc', 'node_modules/', '.ipynb_checkpoints/', '.DS_Store'];
+
+/** Where there is no repository there may be no `.gitignore` either, so more is taken for granted. */
+export const folderIgnores = [
+  ...madeAgain,
+  '.git',
+  '.hg/',
+  '.svn/',
+  '.waddle/',
+  '.venv/',
+  'venv/',
+  '.tox/',
+  '.nox/',
+  '.conda/',
+  '.mypy_cache/',
+  '.pytest_cache/',
+  '.ruff_cache/',
+  '.cache/',
+  '.idea/',
+  'wandb/',
+  'mlruns/',
+];
+
+const made = ignorePatterns(madeAgain);
+
+/** True for anything of Waddle's own: `.waddle` at any depth. */
+export function isWaddles(path: string): boolean {
+  return path.includes('.waddle') && /(?:^|\/)\.waddle(?:\/|$)/.test(path);
+}
+
+/** What the path is excluded by name as, the user's patterns first; null where it is not. */
+export function excludedAs(path: string, policy: Policy): string | null {
+  const whole = policy.exclude.match(policy.pathPrefix + path);
+  if (whole !== null) return whole.slice(policy.pathPrefix.length) || './';
+  return made.match(path);
+}
+
+/** Python environments by what every one of them holds, whatever its folder is called. */
+export function environmentFolders(paths: readonly string[]): string[] {
+  return paths
+    .filter((path) => path.endsWith('/pyvenv.cfg'))
+    .map((path) => path.slice(0, -'pyvenv.cfg'.length));
+}
+
+/** The folder of `folders` (each ending in `/`) that `path` is in, or null. */
+export function folderIn(path: string, folders: ReadonlySet<string>): string | null {
+  if (folders.size === 0) return null;
+  for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1)) {
+    if (folders.has(path.slice(0, at + 1))) return path.slice(0, at + 1);
+  }
+  return null;
+}
+
+const secretName =
+  /^(?:\.env(?:rc|[.\-_].*)?|.*\.env|.*\.(?:pem|key|p12|pfx|jks|keystore|kdbx|ppk)|\.?_?netrc|\.pgpass|\.pypirc|\.git-credentials|\.htpasswd|kaggle\.json|credentials(?:\.json)?|secrets?\.(?:ya?ml|json|toml)|service[-_]account.*\.json|\.vault[-_](?:token|pass(?:word)?)|id_(?:rsa|dsa|ecdsa|ed25519|xmss)(?:_sk)?(?:[.\-_].*)?)$/i;
+const harmlessName = /(?:\.pub|[.\-_](?:example|sample|template|dist|defaults?)|\.py)$/i;
+const secretFolder = /(?:^|\/)\.(?:ssh|gnupg|aws|azure|kube|docker)\//;
+
+/** True for names under which people keep keys and passwords. `.env.example`, `id_mapping.py` and `*.pub` are not. */
+export function looksSecret(path: string): boolean {
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  return secretFolder.test(path) || (secretName.test(name) && !harmlessName.test(name));
+}
+
+export interface Candidate {
+  readonly path: Buffer;
+  readonly text: string;
+  readonly stamp: FileStamp;
+}
+
+export interface Refused {
+  readonly candidate: Candidate;
+  readonly reason: LeftOutReason;
+}
+
+/**
+ * Splits untracked files into what is kept and what is not. Where there are too many or they are too large together,
+ * code goes first and small files before large ones, so that a folder of data never crowds out the script beside it.
+ */
+export function applyPolicy(
+  candidates: readonly Candidate[],
+  policy: Policy,
+): { kept: Candidate[]; refused: Refused[] } {
+  const kept: Candidate[] = [];
+  const refused: Refused[] = [];
+  for (const candidate of candidates) {
+    const { stamp, text } = candidate;
+    if (stamp.kind === 'special') refused.push({ candidate, reason: 'special' });
+    else if (looksSecret(text)) refused.push({ candidate, reason: 'secret' });
+    else if (stamp.size > policy.maxFileBytes) refused.push({ candidate, reason: 'size' });
+    else if (!stamp.readable) refused.push({ candidate, reason: 'unreadable' });
+    else kept.push(candidate);
+  }
+  let bytes = 0;
+  for (const each of kept) bytes += each.stamp.size;
+  if (kept.length <= policy.maxFiles && bytes <= policy.maxTotalBytes) return { kept, refused };
+  const ranked = kept
+    .map((candidate) => ({ candidate, rank: codeName.test(candidate.text) ? 0 : 1 }))
+    .sort(
+      (a, b) =>
+        a.rank - b.rank ||
+        a.candidate.stamp.size - b.candidate.stamp.size ||
+        Buffer.compare(a.candidate.path, b.candidate.path),
+    );
+  const taken: Candidate[] = [];
+  bytes = 0;
+  for (const { candidate } of ranked) {
+    if (taken.length >= policy.maxFiles) refused.push({ candidate, reason: 'count' });
+    else if (bytes + candidate.stamp.size > policy.maxTotalBytes)
+      refused.push({ candidate, reason: 'total' });
+    else {
+      bytes += candidate.stamp.size;
+      taken.push(candidate);
+    }
+  }
+  return { kept: taken, refused };
+}
+
+const codeName =
+  /\.(?:py|pyi|pyx|ipynb|ts|tsx|js|mjs|cjs|jsx|sh|bash|toml|ya?ml|cfg|ini|md|r|rmd|jl|c|cc|cpp|cu|cuh|h|hpp|rs|go|java|scala|lua|m|sql|proto|nix|lock|gin|jsonnet)$|(?:^|\/)(?:Makefile|Dockerfile|requirements[^/]*\.txt)$/i;

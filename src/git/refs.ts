@@ -1,0 +1,150 @@
+/**
+ * The grammar of `refs/waddle/*`, all of it:
+ *
+ * - `refs/waddle/tree/<tree>` pins one tree. A tree, not a commit: it does not show in `git log --all`, and keeps
+ *   everything it holds from `git gc`.
+ * - `refs/waddle/trees` is a tree whose entries are pinned trees, each under its own id: the single refs are folded into
+ *   it, since hundreds of refs slow down the user's own `fetch` and `log`.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { WaddleError } from '../errors/waddle-error.ts';
+import { type Environment, type Git, needGit, runGit } from './run-git.ts';
+
+const single = 'refs/waddle/tree/';
+const folded = 'refs/waddle/trees';
+
+/** From this many single refs on they are folded. */
+const foldFrom = 16;
+
+export interface PinOptions {
+  /** The shared git dir; a linked worktree's own has no objects. */
+  gitDir: string;
+  env: Environment;
+}
+
+function place(options: PinOptions): Git {
+  return { env: options.env, cwd: options.gitDir, gitDir: options.gitDir };
+}
+
+/** Keeps a tree from being collected. Pinning it again changes nothing. */
+export async function pinTree(options: PinOptions & { tree: string }): Promise<void> {
+  const { gitDir, tree } = options;
+  if (existsSync(join(gitDir, single, tree))) return;
+  const git = place(options);
+  for (let attempt = 0; ; attempt += 1) {
+    const result = await runGit(git, ['update-ref', single + tree, tree]);
+    if (result.ok) break;
+    // Another process pins the same tree, or folds: its lock is gone in a moment.
+    if (attempt >= 5 || !/File exists|cannot lock ref|unable to lock/.test(result.err)) {
+      throw new WaddleError(
+        'pin-failed',
+        `the tree could not be pinned: ${result.err.trim()}`,
+        'run `waddle doctor`',
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20 * 2 ** attempt));
+  }
+  if ((await countSingle(options)) >= foldFrom) await foldPins(options);
+}
+
+/** Loose and packed single refs, counted without a process where refs are files. */
+async function countSingle(options: PinOptions): Promise<number> {
+  if (existsSync(join(options.gitDir, 'reftable'))) return (await listSingle(place(options))).length;
+  let count = 0;
+  try {
+    count += readdirSync(join(options.gitDir, single)).length;
+  } catch {
+    // all of them are packed
+  }
+  try {
+    const packed = readFileSync(join(options.gitDir, 'packed-refs'));
+    for (let at = packed.indexOf(single); at >= 0; at = packed.indexOf(single, at + 1)) count += 1;
+  } catch {
+    // none is packed
+  }
+  return count;
+}
+
+async function listSingle(git: Git): Promise<string[]> {
+  const out = await needGit(git, ['for-each-ref', '--format=%(objectname)', single]);
+  return out.toString().split('\n').filter(Boolean);
+}
+
+/** The folded pins and the object that holds them. */
+async function listFolded(git: Git): Promise<{ holder: string | null; trees: string[] }> {
+  const holder = await runGit(git, ['rev-parse', '--quiet', '--verify', folded]);
+  if (!holder.ok) return { holder: null, trees: [] };
+  const id = holder.out.toString().trim();
+  const out = await needGit(git, ['ls-tree', '--name-only', id]);
+  return { holder: id, trees: out.toString().split('\n').filter(Boolean) };
+}
+
+/** All pinned trees, each once. */
+export async function listPinned(options: PinOptions): Promise<string[]> {
+  const git = place(options);
+  const [one, many] = await Promise.all([listSingle(git), listFolded(git)]);
+  return [...new Set([...one, ...many.trees])].sort();
+}
+
+/** Moves the single refs into the tree of trees, in one transaction. Where another process is at it, it is left to that. */
+export async function foldPins(options: PinOptions): Promise<void> {
+  const git = place(options);
+  const [one, many] = await Promise.all([listSingle(git), listFolded(git)]);
+  await replacePins(git, [...many.trees, ...one], one, many.holder);
+}
+
+/** Writes `trees` as the tree of trees and drops these single refs; false where refs moved meanwhile. */
+async function replacePins(
+  git: Git,
+  trees: readonly string[],
+  drop: readonly string[],
+  holder: string | null,
+): Promise<boolean> {
+  const entries = [...new Set(trees)].sort().map((tree) => `040000 tree ${tree}\t${tree}\n`);
+  let update: string;
+  if (entries.length > 0) {
+    const id = (await needGit(git, ['mktree', '--missing'], entries.join(''))).toString().trim();
+    update = `update ${folded} ${id} ${holder ?? '0'.repeat(id.length)}\n`;
+  } else update = holder === null ? '' : `delete ${folded} ${holder}\n`;
+  const deletions = drop.map((tree) => `delete ${single}${tree} ${tree}\n`);
+  if (update === '' && deletions.length === 0) return true;
+  const result = await runGit(git, ['update-ref', '--stdin'], update + deletions.join(''));
+  return result.ok;
+}
+
+/** Lets one tree go; what else needs it still keeps it. */
+export async function unpinTree(options: PinOptions & { tree: string }): Promise<void> {
+  await dropPins(options, (tree) => tree === options.tree);
+}
+
+/** For `gc`: drops every pin of a tree that is not needed, and gives the trees that were let go. */
+export async function keepPins(options: PinOptions & { needed: ReadonlySet<string> }): Promise<string[]> {
+  return dropPins(options, (tree) => !options.needed.has(tree));
+}
+
+async function dropPins(options: PinOptions, unneeded: (tree: string) => boolean): Promise<string[]> {
+  const git = place(options);
+  for (let attempt = 0; attempt < 6; attempt += 1) {
+    const [one, many] = await Promise.all([listSingle(git), listFolded(git)]);
+    const dropped = one.filter(unneeded);
+    const kept = many.trees.filter((tree) => !unneeded(tree));
+    const gone = [...new Set([...dropped, ...many.trees.filter(unneeded)])].sort();
+    if (gone.length === 0) return [];
+    const same = kept.length === many.trees.length;
+    const done = same ? await deleteSingle(git, dropped) : await replacePins(git, kept, dropped, many.holder);
+    if (done) return gone;
+    await new Promise((resolve) => setTimeout(resolve, 20 * 2 ** attempt));
+  }
+  throw new WaddleError('pin-failed', 'the pinned trees are being changed by another process', 'try again');
+}
+
+async function deleteSingle(git: Git, trees: readonly string[]): Promise<boolean> {
+  const lines = trees.map((tree) => `delete ${single}${tree} ${tree}\n`);
+  return (await runGit(git, ['update-ref', '--stdin'], lines.join(''))).ok;
+}
+
+/** For `purge`: every ref of Waddle's out of a repository. */
+export async function dropAllPins(options: PinOptions): Promise<string[]> {
+  return keepPins({ ...options, needed: new Set() });
+}

@@ -1,0 +1,437 @@
+/** The snapshot of a workspace that git knows: `GIT.md`'s algorithm, step by step. */
+import { accessSync, constants } from 'node:fs';
+import { join } from 'node:path';
+import { isSystemError, WaddleError } from '../errors/waddle-error.ts';
+import { commitContent, commitId, writeCommit } from './commit.ts';
+import { changedIn } from './diff.ts';
+import { type FileStamp, fileStamp, fileStamps } from './file-stamp.ts';
+import { copyIndex, keepIndex, newIndexPath, removeIndex } from './index-file.ts';
+import { foldLeftOut } from './left-out.ts';
+import { type NestedFound, takeNestedSnapshots } from './nested.ts';
+import { pathText } from './path-text.ts';
+import {
+  applyPolicy,
+  type Candidate,
+  environmentFolders,
+  excludedAs,
+  folderIn,
+  isWaddles,
+  type Policy,
+} from './policy.ts';
+import { borrowObjects, openPrivateRepository } from './private-repository.ts';
+import { pinTree } from './refs.ts';
+import { type Repository, rebasedBranch, repositoryState } from './repository.ts';
+import { firstLine, type Git, type GitResult, needGit, runGit, runGitPastFilters } from './run-git.ts';
+import { changedLimit, emptyTree, type LeftOut, type Snapshot } from './snapshot-record.ts';
+import {
+  contentWarnings,
+  emptySnapshot,
+  isIncomplete,
+  leftOutWarnings,
+  type SnapshotSession,
+  type TakeNested,
+} from './snapshot-session.ts';
+import { clearMarks, type IndexEntry, type StageItem, stageEntries, stageFiles } from './staging.ts';
+import {
+  type IndexEntries,
+  parseIndexEntries,
+  parseStatus,
+  type Status,
+  type StatusEntry,
+  unopenedFolders,
+} from './status.ts';
+
+export const headFormat = ['log', '-1', '--no-show-signature', '--format=%H %T %ct'];
+
+export interface Head {
+  readonly id: string;
+  readonly tree: string;
+  /** Epoch seconds. */
+  readonly time: number;
+}
+
+/**
+ * Errors: `store-refused` where objects or refs cannot be written (try again with `ownObjects`), `index-corrupt` (try
+ * again with `newIndex`), `repository-unreadable` where git cannot describe the workspace at all.
+ */
+export async function snapshotRepository(
+  repository: Repository,
+  session: SnapshotSession,
+  options: { head: Promise<GitResult>; take: TakeNested; ownObjects?: boolean; newIndex?: boolean },
+): Promise<Snapshot> {
+  const { top, commonDir, objectFormat } = repository;
+  const { env, privateDir } = session;
+  const objects = join(commonDir, 'objects');
+  const own =
+    session.autoCommit && (options.ownObjects || options.newIndex || !isWritable(commonDir))
+      ? await openPrivateRepository(privateDir, objectFormat)
+      : null;
+  if (own !== null) await borrowObjects(own, objects);
+  const indexFile = await newIndexPath(privateDir, env);
+  const git: Git = {
+    env,
+    cwd: top,
+    gitDir: repository.gitDir,
+    workTree: top,
+    indexFile,
+    objectDir: own === null ? undefined : join(own, 'objects'),
+    alternate: own === null ? undefined : objects,
+    rawFilters: [],
+    signal: session.signal,
+    deadline: session.deadline,
+  };
+  let kept = false;
+  try {
+    if (options.newIndex || !(await copyIndex(repository.indexPath, indexFile))) {
+      // Without an index every tracked file would be taken for a new one. Before the first commit there is no HEAD.
+      await runGit(git, ['read-tree', 'HEAD']);
+    }
+    const snapshot = emptySnapshot();
+    snapshot.repository = top;
+    snapshot.git_dir = own ?? commonDir;
+    snapshot.object_format = objectFormat;
+    const { status, index, head, missed } = await describe(git, session, options.head);
+    snapshot.base = head?.id ?? null;
+    snapshot.branch = status.branch ?? rebasedBranch(repository.gitDir);
+    snapshot.state = repositoryState(repository.gitDir, head !== null);
+    const sorted = await sortEntries(top, status, index, session.policy);
+    snapshot.dirty = sorted.dirty;
+    if (!session.autoCommit) {
+      snapshot.tree = head?.tree ?? null;
+      snapshot.commit = snapshot.base;
+      snapshot.changed_count = sorted.changes.length;
+      snapshot.changed = sorted.changes.slice(0, changedLimit);
+      return snapshot;
+    }
+
+    const nested = await takeNestedSnapshots({
+      found: sorted.nested,
+      top,
+      commonDir,
+      session,
+      take: options.take,
+    });
+    const leftOut: LeftOut[] = [...missed, ...sorted.leftOut, ...nested.leftOut];
+    const entries = [...sorted.removals, ...nestedChanges(nested.entries, index)];
+    await clearMarks(git, sorted.assumed, sorted.skipped);
+    const removed = await stageEntries(git, entries);
+    if (!removed) await stageOneByOne(git, entries, leftOut);
+    const staged = await stageFiles(git, sorted.items);
+    for (const item of staged.failed) leftOut.push(leftOutItem(item, 'failed'));
+    for (const item of staged.late) leftOut.push(leftOutItem(item, 'time'));
+    const unchanged = sorted.items.length === 0 && entries.length === 0 && !sorted.staged;
+    const [tree, unstable] = await Promise.all([
+      unchanged && head ? head.tree : writeTree(git),
+      findUnstable(top, sorted.items, leftOut),
+    ]);
+    leftOut.push(...unstable);
+
+    snapshot.tree = tree;
+    snapshot.nested = nested.nested;
+    const pin = pinTree({ gitDir: snapshot.git_dir, env, tree });
+    if (head && tree === head.tree) {
+      snapshot.commit = head.id;
+      await pin;
+    } else {
+      const content = commitContent({
+        tree,
+        parent: head?.id ?? null,
+        time: head?.time ?? 0,
+        message: session.message,
+      });
+      snapshot.commit_object = content;
+      snapshot.commit = commitId(content, objectFormat);
+      const patient = { ...git, deadline: undefined };
+      const [changes] = await Promise.all([
+        changedIn(patient, head?.tree ?? emptyTree(objectFormat), tree),
+        writeCommit(patient, content),
+        pin,
+      ]);
+      const unmerged = new Set(sorted.unmerged);
+      snapshot.changed_count = changes.length;
+      snapshot.changed = changes
+        .slice(0, changedLimit)
+        .map((each) => (unmerged.has(each.path) ? { ...each, status: 'U' } : each));
+    }
+    snapshot.store = own === null ? 'repository' : 'private';
+    snapshot.left_out = foldLeftOut(leftOut, () => [
+      ...index.paths.map(pathText),
+      ...sorted.items.map((item) => item.text),
+    ]);
+    snapshot.incomplete = isIncomplete(snapshot.left_out);
+    snapshot.warnings = [
+      ...nested.warnings,
+      ...contentWarnings(git, staged.raw, staged.lineEnds),
+      ...leftOutWarnings(snapshot.left_out),
+    ];
+    if (session.keepIndex) {
+      await keepIndex(indexFile, privateDir, top, tree);
+      kept = true;
+    }
+    return snapshot;
+  } catch (error) {
+    if (error instanceof WaddleError && error.code === 'pin-failed') {
+      throw new WaddleError('store-refused', error.message, error.hint, { cause: error });
+    }
+    throw error;
+  } finally {
+    if (!kept) await removeIndex(indexFile);
+  }
+}
+
+/** By permission, or by a file system mounted read-only. Whoever is root may write either way. */
+function isWritable(commonDir: string): boolean {
+  try {
+    for (const folder of ['.', 'objects', 'refs']) accessSync(join(commonDir, folder), constants.W_OK);
+    return true;
+  } catch (error) {
+    if (isSystemError(error, 'EACCES', 'EROFS', 'EPERM')) return false;
+    // A reftable repository has no folder of loose refs to speak of; git itself will say.
+    return true;
+  }
+}
+
+interface Described {
+  status: Status;
+  index: IndexEntries;
+  head: Head | null;
+  /** What git could not look into. */
+  missed: LeftOut[];
+}
+
+/** Three processes side by side, all of them reading. */
+async function describe(git: Git, session: SnapshotSession, early: Promise<GitResult>): Promise<Described> {
+  const missed: LeftOut[] = [];
+  const [first, listed, logged] = await Promise.all([
+    runGitPastFilters(git, statusArguments(session.autoCommit ? 'none' : 'untracked', 'all')),
+    runGit({ ...git, deadline: undefined }, ['ls-files', '-v', '-s', '-z']),
+    early,
+  ]);
+  let result = first;
+  if (result.why === 'late') {
+    // The untracked files alone can take this long (a data folder on a network disk); tracked ones come first.
+    missed.push({ path: './', size: null, mtime: null, reason: 'time' });
+    result = await runGitPastFilters({ ...git, deadline: undefined }, statusArguments('dirty', 'no'));
+  }
+  const failed = !result.ok ? result : !listed.ok ? listed : null;
+  if (failed) {
+    const corrupt =
+      /index file|bad signature|index uses|bad index|unknown index entry|unordered stage|index extension|malformed mode/;
+    throw new WaddleError(
+      corrupt.test(failed.err) ? 'index-corrupt' : 'repository-unreadable',
+      firstLine(failed.err) || 'git status was ended',
+      'git status says what is wrong',
+    );
+  }
+  for (const folder of unopenedFolders(result.err)) {
+    missed.push({ path: folder, size: null, mtime: null, reason: 'unreadable' });
+  }
+  const status = parseStatus(result.out);
+  return {
+    status,
+    index: parseIndexEntries(listed.out),
+    head: await headOf(git, status.head, logged),
+    missed,
+  };
+}
+
+function statusArguments(ignoreSubmodules: string, untracked: string): string[] {
+  return [
+    'status',
+    '--porcelain=v2',
+    '-z',
+    '--branch',
+    '--no-ahead-behind',
+    `--untracked-files=${untracked}`,
+    '--no-renames',
+    `--ignore-submodules=${ignoreSubmodules}`,
+  ];
+}
+
+/** HEAD's line was read beside everything else; where HEAD moved since, it is read again. */
+async function headOf(git: Git, id: string | null, logged: GitResult): Promise<Head | null> {
+  if (id === null) return null;
+  let line = logged.out.toString().trim();
+  if (!line.startsWith(`${id} `)) {
+    line = (await needGit({ ...git, deadline: undefined }, [...headFormat, id, '--'])).toString().trim();
+  }
+  const [, tree = '', time = '0'] = line.split(' ');
+  return { id, tree, time: Number(time) };
+}
+
+interface Sorted {
+  /** To be hashed. */
+  items: StageItem[];
+  removals: IndexEntry[];
+  nested: NestedFound[];
+  leftOut: LeftOut[];
+  assumed: Buffer[];
+  skipped: Buffer[];
+  unmerged: string[];
+  /** The index differs from HEAD. */
+  staged: boolean;
+  dirty: boolean;
+  changes: Snapshot['changed'];
+}
+
+/** Decides on every path that git names, by name and `lstat` alone. */
+async function sortEntries(
+  top: string,
+  status: Status,
+  index: IndexEntries,
+  policy: Policy,
+): Promise<Sorted> {
+  const nullId = '0'.repeat(status.head?.length ?? 40);
+  const result: Sorted = {
+    items: [],
+    removals: [],
+    nested: index.submodules.map(({ path, id }) => ({ path, id })),
+    leftOut: [],
+    assumed: [],
+    skipped: [],
+    unmerged: [],
+    staged: false,
+    dirty: false,
+    changes: [],
+  };
+  const untracked: { path: Buffer; text: string }[] = [];
+  const tracked: { entry: StatusEntry; text: string }[] = [];
+  for (const entry of status.entries) {
+    const text = pathText(entry.path);
+    if (isWaddles(text)) continue;
+    if (entry.kind === 'untracked') untracked.push({ path: entry.path, text });
+    else tracked.push({ entry, text });
+  }
+
+  const excluded = new Set<string>();
+  const environments = new Set(environmentFolders(untracked.map((each) => each.text)));
+  const candidates: { path: Buffer; text: string }[] = [];
+  for (const each of untracked) {
+    const whole = excludedAs(each.text, policy) ?? folderIn(each.text, environments);
+    if (whole !== null) {
+      excluded.add(whole);
+      continue;
+    }
+    result.dirty = true;
+    result.changes.push({ path: each.text, status: 'A' });
+    if (each.text.endsWith('/')) {
+      result.nested.push({ path: each.path.subarray(0, -1), id: null });
+    } else candidates.push(each);
+  }
+  for (const path of excluded) result.leftOut.push({ path, size: null, mtime: null, reason: 'excluded' });
+
+  const stamps = await fileStamps(
+    top,
+    candidates.map((each) => each.path),
+  );
+  const existing: Candidate[] = candidates.flatMap((each, at) => {
+    const stamp = stamps[at];
+    return stamp ? [{ ...each, stamp }] : [];
+  });
+  const { kept, refused } = applyPolicy(existing, policy);
+  for (const { candidate, reason } of refused) result.leftOut.push(leftOutItem(candidate, reason));
+
+  for (const { entry, text } of tracked) {
+    result.dirty = true;
+    result.changes.push({ path: text, status: entry.change });
+    if (entry.kind === 'unmerged') result.unmerged.push(text);
+    if (entry.staged !== '.') result.staged = true;
+    if (entry.kind === 'changed' && entry.unstaged === '.') continue;
+    const stamp = fileStamp(top, entry.path);
+    sortTracked(entry, text, stamp, nullId, result);
+  }
+  if (result.unmerged.length > 0) result.staged = true;
+
+  const marked = existingOf(top, [...index.assumed, ...index.skipped]);
+  result.assumed = index.assumed.filter((path) => marked.has(path));
+  result.skipped = index.skipped.filter((path) => marked.has(path));
+  const known = new Set(result.items.map((item) => item.text));
+  for (const [path, stamp] of marked) {
+    const text = pathText(path);
+    if (known.has(text) || isWaddles(text)) continue;
+    known.add(text);
+    if (stamp.kind === 'special' || !stamp.readable) {
+      result.leftOut.push(leftOutItem({ text, stamp }, stamp.readable ? 'special' : 'unreadable'));
+    } else if (stamp.kind !== 'folder') result.items.push({ path, text, stamp, tracked: true });
+  }
+  result.items.push(...kept.map((each) => ({ ...each, tracked: false })));
+  return result;
+}
+
+function sortTracked(
+  entry: StatusEntry,
+  text: string,
+  stamp: FileStamp | null,
+  nullId: string,
+  result: Sorted,
+): void {
+  const removal: IndexEntry = { path: entry.path, mode: '0', id: nullId };
+  if (entry.submodule && stamp?.kind === 'folder') {
+    // Recorded as a nested repository, with what is uncommitted in it. In a conflict its HEAD is what counts.
+    if (entry.kind === 'unmerged') {
+      result.removals.push(removal);
+      result.nested.push({ path: entry.path, id: null });
+    }
+  } else if (entry.unstaged === 'D' || stamp === null || stamp.kind === 'folder') {
+    result.removals.push(removal);
+  } else if (stamp.kind === 'special' || !stamp.readable) {
+    result.leftOut.push(leftOutItem({ text, stamp }, stamp.readable ? 'special' : 'unreadable'));
+    // A tree cannot be written while a path has three versions.
+    if (entry.kind === 'unmerged') result.removals.push(removal);
+  } else result.items.push({ path: entry.path, text, stamp, tracked: true });
+}
+
+/** Marked files that are on disk. In a sparse checkout whole folders are not, so those are asked for first. */
+function existingOf(top: string, paths: readonly Buffer[]): Map<Buffer, FileStamp> {
+  const missing = new Set<string>();
+  const found = new Map<Buffer, FileStamp>();
+  for (const path of paths) {
+    const slash = path.lastIndexOf(47);
+    const folder = slash < 0 ? '' : path.toString('latin1', 0, slash);
+    if (missing.has(folder)) continue;
+    const stamp = fileStamp(top, path);
+    if (stamp) found.set(path, stamp);
+    else if (folder !== '' && !fileStamp(top, path.subarray(0, slash))) missing.add(folder);
+  }
+  return found;
+}
+
+function leftOutItem(item: { text: string; stamp: FileStamp }, reason: LeftOut['reason']): LeftOut {
+  return { path: item.text, size: item.stamp.size, mtime: item.stamp.mtime, reason };
+}
+
+/** Submodules whose commit the index has already need no entry. */
+function nestedChanges(entries: readonly IndexEntry[], index: IndexEntries): IndexEntry[] {
+  const known = new Map(index.submodules.map(({ path, id }) => [path.toString('latin1'), id]));
+  return entries.filter((entry) => known.get(entry.path.toString('latin1')) !== entry.id);
+}
+
+async function stageOneByOne(git: Git, entries: readonly IndexEntry[], leftOut: LeftOut[]): Promise<void> {
+  for (const entry of entries) {
+    if (await stageEntries(git, [entry])) continue;
+    leftOut.push({ path: pathText(entry.path), size: null, mtime: null, reason: 'failed' });
+  }
+}
+
+/** Objects of a partial clone may be elsewhere: they need not be here to be named. */
+async function writeTree(git: Git): Promise<string> {
+  const result = await runGit({ ...git, deadline: undefined }, ['write-tree', '--missing-ok']);
+  if (result.ok) return result.out.toString().trim();
+  throw new WaddleError('store-refused', firstLine(result.err), 'run `waddle doctor`');
+}
+
+/** Files that moved between the first look and now: the tree may hold them in either state. */
+async function findUnstable(
+  top: string,
+  items: readonly StageItem[],
+  leftOut: readonly LeftOut[],
+): Promise<LeftOut[]> {
+  const named = new Set(leftOut.map((each) => each.path));
+  const stamps = await fileStamps(
+    top,
+    items.map((item) => item.path),
+  );
+  return items
+    .filter((item, at) => stamps[at]?.mark !== item.stamp.mark && !named.has(item.text))
+    .map((item) => leftOutItem(item, 'unstable'));
+}
