@@ -1,0 +1,207 @@
+"""Python values as journal text: numbers, steps, keys, and any parameter."""
+
+from __future__ import annotations
+
+import math
+import operator
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Mapping, Optional
+
+#: Steps beyond this are not exact in JSON readers (and JavaScript), so that two of them could fall together.
+MAX_STEP = 2**53
+
+#: The longest text that stands for a parameter that JSON lacks, in characters.
+MAX_REPR = 16_384
+
+#: Parameters nested deeper than this (or into themselves) become text.
+MAX_DEPTH = 64
+
+
+class NotANumber(TypeError):
+    """A metric's value that is no number. The message says what it is."""
+
+
+class BadStep(ValueError):
+    """A step that is neither an integer within 2^53 nor a finite float. The message says why."""
+
+
+def clean_text(text: str) -> str:
+    r"""`text` as UTF-8 can hold it: a byte that was not UTF-8 (a surrogate escape) becomes ``\xNN``."""
+    try:
+        text.encode()
+        return text
+    except UnicodeEncodeError:
+        return "".join(map(_clean_character, text))
+
+
+def _clean_character(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:
+        return "\\x%02x" % (code - 0xDC00)
+    return "\\u%04x" % code if 0xD800 <= code <= 0xDFFF else character
+
+
+def to_json(value: Any) -> bytes:
+    """`value` (JSON types alone) as compact UTF-8 JSON."""
+    import json
+
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return to_json(plain(value))
+
+
+def key_text(key: object) -> str:
+    """A key as text. Keys should be strings; anything else is written as Python shows it."""
+    return clean_text(key if isinstance(key, str) else _text_of(key, str))
+
+
+def number_text(value: object) -> bytes:
+    """
+    A metric's value as JSON: any object with ``__float__`` (or ``__index__``: integers keep their digits).
+
+    NaN and the infinities become the strings "NaN", "Infinity" and "-Infinity"; so does an integer beyond what a
+    64-bit float holds, as every reader of JSON would read it.
+
+    Raises NotANumber for everything else: None, text, arrays of more than one element.
+    """
+    if value is None or isinstance(value, (str, bytes, bytearray)):
+        raise NotANumber("%s is not a number" % _shown(value))
+    if isinstance(value, float):
+        return _float_text(float(value))
+    try:
+        whole = operator.index(value)  # type: ignore[arg-type]
+    except Exception:
+        pass
+    else:
+        if -(2**1023) < whole < 2**1023:
+            return b"%d" % whole
+        return b'"Infinity"' if whole > 0 else b'"-Infinity"'
+    try:
+        return _float_text(float(value))  # type: ignore[arg-type]
+    except OverflowError:  # such as Fraction(10**400)
+        return b'"Infinity"' if value > 0 else b'"-Infinity"'  # type: ignore[operator]
+    except Exception:
+        raise NotANumber("%s is not a number" % _shown(value)) from None
+
+
+def _float_text(value: float) -> bytes:
+    if math.isfinite(value):
+        return repr(value).encode()
+    if value != value:
+        return b'"NaN"'
+    return b'"Infinity"' if value > 0 else b'"-Infinity"'
+
+
+def step_number(step: object) -> Any:
+    """
+    A step as an int or a float.
+
+    Raises BadStep where it is neither an integer within ±2^53 nor a finite float (or convertible to one).
+    """
+    try:
+        whole = operator.index(step)  # type: ignore[arg-type]
+    except Exception:
+        pass
+    else:
+        if -MAX_STEP <= whole <= MAX_STEP:
+            return int(whole)
+        raise BadStep("step %s is beyond 2^53" % _shown(whole))
+    if step is None or isinstance(step, (str, bytes, bytearray)):
+        raise BadStep("step %s is not a number" % _shown(step))
+    try:
+        number = float(step)  # type: ignore[arg-type]
+    except Exception:
+        raise BadStep("step %s is not a number" % _shown(step)) from None
+    if not math.isfinite(number):
+        raise BadStep("step %s is not finite" % number)
+    return number
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """
+    `value` as JSON types: None, bool, int, str, list, dict with text keys, and floats that JSON has.
+
+    NaN and the infinities become strings; NumPy and torch scalars become numbers; paths become text; what JSON lacks
+    becomes its ``repr``. Never raises.
+    """
+    kind = type(value)
+    if value is None or kind is bool:
+        return value
+    if isinstance(value, str):
+        return clean_text(str.__str__(value))
+    if isinstance(value, int):
+        return _plain_int(int(value))
+    if isinstance(value, float):
+        number = float(value)
+        return number if math.isfinite(number) else _float_text(number)[1:-1].decode()
+    if isinstance(value, (dict, list, tuple)) and depth < MAX_DEPTH:
+        try:
+            if isinstance(value, dict):
+                return {key_text(key): plain(item, depth + 1) for key, item in list(value.items())}
+            return [plain(item, depth + 1) for item in list(value)]
+        except Exception:
+            return _text_of(value, repr)
+    if isinstance(value, os.PathLike):
+        try:
+            return clean_text(os.fsdecode(value))
+        except Exception:
+            return _text_of(value, repr)
+    return _plain_scalar(value)
+
+
+def _plain_int(value: int) -> Any:
+    try:
+        str(value)
+    except ValueError:  # CPython 3.11 and later refuse to write more than 4,300 digits
+        return hex(value)
+    return value
+
+
+def _plain_scalar(value: Any) -> Any:
+    """A number for what says that it is one and has no dimensions; else text."""
+    if getattr(value, "shape", ()) == () and not isinstance(value, type):
+        if hasattr(value, "dtype") and "bool" in _text_of(value.dtype, str):
+            try:
+                return bool(value)
+            except Exception:
+                return _text_of(value, repr)
+        try:
+            return _plain_int(operator.index(value))
+        except Exception:
+            pass
+        try:
+            return plain(float(value)) if hasattr(value, "__float__") else _text_of(value, repr)
+        except Exception:
+            pass
+    return _text_of(value, repr)
+
+
+def _text_of(value: object, how: Any) -> str:
+    try:
+        text = clean_text(how(value))
+    except Exception:
+        text = "<unprintable %s>" % type(value).__name__
+    return text if len(text) <= MAX_REPR else text[:MAX_REPR] + "…"
+
+
+def _shown(value: object) -> str:
+    """A value as a warning shows it: short, on one line."""
+    text = _text_of(value, repr)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def fields_of(values: Any) -> Optional[Mapping[Any, Any]]:
+    """The mapping behind a configuration: a mapping, an ``argparse.Namespace``, a dataclass; None for anything else."""
+    if hasattr(values, "items"):
+        return values  # type: ignore[no-any-return]
+    if hasattr(values, "__dict__") and not isinstance(values, type) and not callable(values):
+        return {key: item for key, item in vars(values).items() if not key.startswith("_")}
+    try:
+        return dict(values)
+    except Exception:
+        return None

@@ -1,0 +1,41 @@
+"""The ``waddle`` command of an installed Python package: hands over to the real one, which is a Node program."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from . import _command
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """Replaces this process by the command line, with the same arguments. Exits with 1 where it is not to be found."""
+    command = _command.find()
+    if command is None:
+        sys.stderr.write(
+            "waddle: the command line is not here: it needs Node 22.18 or newer\n"
+            "install it with `npm install -g waddleml`, or `pip install waddleml` from a wheel that carries it\n"
+        )
+        raise SystemExit(1)
+    # Jobs run under the interpreter that waddle was installed for, unless told otherwise.
+    os.environ.setdefault("WADDLE_WHEEL_PYTHON", sys.executable)
+    arguments = command + sys.argv[1:]
+    if os.name == "nt":
+        import subprocess
+
+        raise SystemExit(subprocess.call(arguments))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        os.execv(arguments[0], arguments)
+    except OSError as error:
+        sys.stderr.write("waddle: cannot start %s: %s\n" % (arguments[0], error.strerror))
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()
