@@ -2,11 +2,13 @@
  * The database's tables, as a list of migrations: entry N takes a database from `user_version` N to N + 1. What was
  * published is never edited; a change is a further entry. `docs/store.md` describes the result column by column.
  *
- * The store is a view of the journals (DESIGN.md, decision 1), so a migration may also say `rebuild`: the tables are
- * made anew and filled from the journals.
+ * The store is a view of the journals (DESIGN.md, decision 1): a change that SQL alone cannot make is a rebuild.
  */
 
-/** Samples of one series and part that a composed id can tell apart: id = series * 2^28 + seq. */
+/**
+ * Samples of one series and part that a composed id can tell apart: id = series * 2^28 + seq. JavaScript reads such ids
+ * exactly up to 2^25 (33 million) series in one database, SQLite up to 2^35.
+ */
 export const SEQ_BITS = 28;
 export const MAX_SEQ = 2 ** SEQ_BITS;
 
@@ -200,7 +202,7 @@ CREATE TABLE journals (
   role TEXT, host TEXT, user TEXT, pid INTEGER, boot TEXT, pidns TEXT, started INTEGER,
   client TEXT, attempt TEXT, rank INTEGER, local_rank INTEGER, world_size INTEGER,
   opened_at REAL, last_event_at REAL, last_beat_at REAL,
-  grown_at REAL NOT NULL
+  grown_at REAL NOT NULL, grown_mono REAL NOT NULL
 );
 CREATE UNIQUE INDEX journals_writer ON journals (run, writer);
 
