@@ -1,0 +1,104 @@
+/** Stores for the tests of this room and of `export`: real SQLite, the store's own tables and its own code for series. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { stringifyExactJson } from '../events/line.ts';
+import { openStore, type Store } from '../store/open.ts';
+import { flattenFamily, paramFamily } from '../store/params.ts';
+import { newSeries, summariseMetric, writeSamples } from '../store/series.ts';
+
+export interface TemporaryStore {
+  store: Store;
+  folder: string;
+  remove: () => void;
+}
+
+export function temporaryStore(): TemporaryStore {
+  const folder = mkdtempSync(join(tmpdir(), 'waddle-query-'));
+  const store = openStore(join(folder, 'waddle.sqlite'));
+  return {
+    store,
+    folder,
+    remove: () => {
+      store.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** One sample: step, value, and its time in milliseconds after the series' first. */
+export type FixtureSample = readonly [step: number, value: number, ms?: number];
+
+export interface FixtureRun {
+  id: string;
+  own?: Record<string, string | number | null>;
+  params?: Record<string, unknown>;
+  tags?: Record<string, string>;
+  /** By key; or by key and writer. */
+  metrics?: Record<string, readonly FixtureSample[] | Record<string, readonly FixtureSample[]>>;
+}
+
+/** Milliseconds: when the fixtures' samples begin. */
+export const T0 = 1_764_000_000_000;
+
+export function addRun(store: Store, run: FixtureRun): number {
+  const own: Record<string, string | number | null> = {
+    id: run.id,
+    name: run.id,
+    project: 'default',
+    status: 'completed',
+    journal_status: 'completed',
+    started_at: null,
+    revision: 1,
+    status_revision: 1,
+    ...run.own,
+  };
+  const names = Object.keys(own);
+  const { lastInsertRowid } = store.db
+    .prepare(
+      `INSERT INTO runs (${names.map((name) => `"${name}"`).join(', ')}) VALUES (${names.map(() => '?').join(', ')})`,
+    )
+    .run(...Object.values(own));
+  const num = Number(lastInsertRowid);
+  const families = new Set<string>();
+  for (const [key, value] of Object.entries(run.params ?? {})) {
+    store
+      .prepare('INSERT INTO params VALUES (?, ?, ?, 0, ?, 0, 1)')
+      .run(num, key, stringifyExactJson(value), 'w');
+    families.add(paramFamily(key));
+  }
+  for (const family of families) flattenFamily(store, num, family);
+  for (const [key, value] of Object.entries(run.tags ?? {})) {
+    store.prepare('INSERT INTO tags VALUES (?, ?, ?, 1)').run(num, key, value);
+  }
+  for (const [key, samples] of Object.entries(run.metrics ?? {})) {
+    const writers = Array.isArray(samples)
+      ? { 'job-aaaaaaaa': samples as readonly FixtureSample[] }
+      : samples;
+    for (const [writer, list] of Object.entries(writers as Record<string, readonly FixtureSample[]>)) {
+      addSeries(store, num, key, writer, list);
+    }
+    summariseMetric(store, num, key, 1);
+  }
+  return num;
+}
+
+export function addSeries(
+  store: Store,
+  run: number,
+  key: string,
+  writer: string,
+  samples: Iterable<FixtureSample>,
+): void {
+  let series: ReturnType<typeof newSeries> | undefined;
+  let index = 0;
+  for (const [step, value, ms = index] of samples) {
+    series ??= newSeries(store, { run, writer, key, part: 0 }, T0 + ms);
+    series.steps.push(step);
+    series.times.push(T0 + ms);
+    series.values.push(value);
+    index++;
+    if (series.steps.length === 100_000) writeSamples(store, series, 1);
+  }
+  if (series !== undefined && series.steps.length > 0) writeSamples(store, series, 1);
+}

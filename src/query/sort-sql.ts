@@ -1,0 +1,135 @@
+import { WaddleError } from '../errors/waddle-error.ts';
+import { decodeNumber, encodeNumber } from '../events/line.ts';
+import type { Sort } from './columns.ts';
+import { fieldText } from './fields.ts';
+import { OWN_SQL, type Sql, type SqlValue, STAT_SQL } from './filter-sql.ts';
+
+/**
+ * The order of a table of runs, as columns that are never NULL: `rank` (0 numbers, 1 texts, 2 NaN, 3 no value: in both
+ * directions in this order), then the number, then the text, then the newest first, then the id. A place in it can be
+ * said exactly, so that a page goes on where the last one ended, whatever was added meanwhile.
+ */
+export interface RunOrder {
+  join: Sql;
+  /** SELECT list of the order's own columns: `o_rank, o_number, o_text, o_started`. */
+  columns: string;
+  orderBy: string;
+  /** Condition on `runs r` that begins after a cursor. */
+  after: (cursor: string) => Sql;
+  /** Cursor of a row that has the order's columns and `id`. */
+  cursorOf: (row: Record<string, unknown>) => string;
+}
+
+interface Key {
+  sql: string;
+  descending: boolean;
+}
+
+/** What a field sorts by: an SQL rank, number and text over the join. */
+function sortExpressions(sort: Sort | undefined): { join: Sql; rank: string; number: string; text: string } {
+  const none: Sql = { text: '', values: [] };
+  if (sort === undefined) return { join: none, rank: '0', number: '0', text: "''" };
+  const { field } = sort;
+  if (field.of === 'run') {
+    const sql = OWN_SQL[field.name];
+    const numeric = field.name === 'started_at' || field.name === 'ended_at' || field.name === 'duration';
+    return {
+      join: none,
+      rank: `iif(${sql} IS NULL, 3, ${numeric ? 0 : 1})`,
+      number: numeric ? `coalesce(${sql}, 0)` : '0',
+      text: numeric ? "''" : `coalesce(${sql}, '')`,
+    };
+  }
+  if (field.of === 'metric') {
+    const { value, isNan } = STAT_SQL[field.stat];
+    return {
+      join: {
+        text: 'LEFT JOIN metric_summaries m ON m.run = r.num AND m.key = ?',
+        values: [field.key],
+      },
+      rank: `iif(${value} IS NULL, iif(${isNan}, 2, 3), 0)`,
+      number: `coalesce(${value}, 0)`,
+      text: "''",
+    };
+  }
+  const [table, value] = field.of === 'param' ? ['param_leaves', 's.text'] : ['tags', 's.value'];
+  const held = `waddle_number(${value})`;
+  const asNumber =
+    field.of === 'param' ? `iif(s.type = 'number', s.number, iif(s.type = 'string', ${held}, NULL))` : held;
+  const missing = field.of === 'param' ? "(s.key IS NULL OR s.type = 'null')" : 's.key IS NULL';
+  return {
+    join: { text: `LEFT JOIN ${table} s ON s.run = r.num AND s.key = ?`, values: [field.key] },
+    rank: `CASE WHEN ${missing} THEN 3 WHEN ${asNumber} IS NOT NULL THEN 0 ELSE 1 END`,
+    number: `coalesce(${asNumber}, 0)`,
+    text: `iif(${missing} OR ${asNumber} IS NOT NULL, '', ${value})`,
+  };
+}
+
+/** The order for a sorting; without one, the newest first. */
+export function runOrder(sort: Sort | undefined): RunOrder {
+  const { join, rank, number, text } = sortExpressions(sort);
+  const descending = sort?.descending ?? false;
+  const started = 'coalesce(r.started_at, -1e300)';
+  const keys: Key[] = [
+    { sql: started, descending: true },
+    { sql: 'r.id', descending: true },
+  ];
+  if (sort !== undefined) {
+    keys.unshift({ sql: rank, descending: false }, { sql: number, descending }, { sql: text, descending });
+  }
+  const signature = sort === undefined ? '' : `${fieldText(sort.field)}:${descending ? 'desc' : 'asc'}`;
+  return {
+    join,
+    columns: `${rank} AS o_rank, ${number} AS o_number, ${text} AS o_text, ${started} AS o_started`,
+    orderBy: keys.map((key) => `${key.sql}${key.descending ? ' DESC' : ''}`).join(', '),
+    after: (cursor) => {
+      const place = readCursor(cursor, signature);
+      return afterPlace(keys, sort === undefined ? place.slice(3) : place);
+    },
+    cursorOf: (row) => {
+      const place = [
+        Number(row.o_rank),
+        encodeNumber(Number(row.o_number)),
+        String(row.o_text),
+        Number(row.o_started),
+        String(row.id),
+      ];
+      return Buffer.from(JSON.stringify([signature, ...place])).toString('base64url');
+    },
+  };
+}
+
+/** (a, b, …) after (?, ?, …), key by key. */
+function afterPlace(keys: readonly Key[], place: readonly SqlValue[]): Sql {
+  const [key, ...rest] = keys;
+  const [value = null, ...others] = place;
+  if (key === undefined) return { text: '0', values: [] };
+  const inner = afterPlace(rest, others);
+  const operator = key.descending ? '<' : '>';
+  return {
+    text: `(${key.sql} ${operator} ? OR (${key.sql} = ? AND ${inner.text}))`,
+    values: [value, value, ...inner.values],
+  };
+}
+
+function readCursor(cursor: string, signature: string): SqlValue[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
+  } catch {
+    value = undefined;
+  }
+  if (Array.isArray(value) && value.length === 6 && value[0] === signature) {
+    const [rank, number, text, started, id] = value.slice(1) as unknown[];
+    const decoded = decodeNumber(number);
+    const numbers = typeof rank === 'number' && decoded !== undefined && typeof started === 'number';
+    if (numbers && typeof text === 'string' && typeof id === 'string')
+      return [rank, decoded, text, started, id];
+  }
+  throw new WaddleError(
+    'cursor-invalid',
+    'the cursor does not belong to this list',
+    'ask for the first page without a cursor, and follow the links from there with the same sorting',
+    { exitCode: 2 },
+  );
+}
