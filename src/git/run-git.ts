@@ -106,14 +106,18 @@ export function runGit(
       env: gitEnvironment(git),
       stdio: [stdin, 'pipe', 'pipe'],
       windowsHide: true,
+      // A group of its own, so that ending git ends its filters too.
+      detached: true,
     });
     const out: Buffer[] = [];
     const err: Buffer[] = [];
     let late = false;
     let missing = false;
+    let ended = false;
     const end = (): void => {
-      child.kill('SIGTERM');
-      setTimeout(() => child.kill('SIGKILL'), 2000).unref();
+      ended = true;
+      endGroup(child, 'SIGTERM');
+      setTimeout(() => endGroup(child, 'SIGKILL'), 2000).unref();
     };
     const timer =
       left === undefined
@@ -132,6 +136,13 @@ export function runGit(
       if (child.pid === undefined) finish(null);
     });
     child.on('close', finish);
+    child.on('exit', (code) => {
+      // What git left running may hold its output open; whoever ended it does not wait for that.
+      if (!ended) return;
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+      finish(code);
+    });
     if (typeof input !== 'number' && input !== undefined) {
       // git may end before it has read everything; its exit code says so, not the broken pipe.
       child.stdin?.on('error', () => {});
@@ -150,6 +161,15 @@ export function runGit(
       });
     }
   });
+}
+
+function endGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  try {
+    process.kill(-child.pid, signal);
+  } catch {
+    // It has just ended by itself.
+  }
 }
 
 /**
