@@ -60,8 +60,8 @@ def init(
     - `config`: parameters, as for `Run.log_params`. `tags`: texts by key.
     - `resume`: goes on with an earlier run: its id, its name, the first 4 or more characters of its id, or ``@last``.
     - `run_id`: attaches to a run that another process (another rank, another host) has begun.
-    - `dir`: the project folder; else ``WADDLE_DIR``, else the nearest folder above with ``waddle.json`` or ``.waddle/``,
-      else the top of the git repository, else the working directory.
+    - `dir`: the project folder; else ``WADDLE_DIR``, else the nearest folder above with ``waddle.json`` or
+      ``.waddle/``, else the top of the git repository, else the working directory.
 
     Raises LookupError where there is no run to resume or attach to, and OSError where ``.waddle/`` cannot be written.
     """

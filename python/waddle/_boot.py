@@ -28,7 +28,8 @@ def main(arguments: List[str]) -> None:
     if argv and argv[0] == "--":
         argv = argv[1:]
     run = _init.init()
-    _init.tell_end_of(run)
+    if run.owner is None:
+        _init.tell_end_of(run)
     _steady_output(run)
     _hide_own_frames()
     _set_import_path()
@@ -99,7 +100,7 @@ def _find(module: ModuleType, name: str, entry: str) -> Callable[..., Any]:
     hint = "define `def %s(run, argv):` there, or name another function: --entry %s:NAME" % (name, module.__name__)
     if hasattr(module, "__path__"):
         hint += "; a package's __main__ runs with: waddle run -- python -m %s" % module.__name__
-    _fail("%s has no `%s`" % (where, name), hint)
+    return _fail("%s has no `%s`" % (where, name), hint)
 
 
 def _fail(what: str, hint: str) -> NoReturn:

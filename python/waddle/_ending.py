@@ -16,7 +16,7 @@ MAX_TRACEBACK = 100_000
 #: Exit codes of a process that was asked to stop (128 + SIGINT, SIGTERM) and did so by itself.
 ASKED_TO_STOP = (130, 143)
 
-_state: Dict[str, Any] = {"installed": False, "error": None, "exit": None}
+_state: Dict[str, Any] = {"installed": False, "hook": None, "error": None, "exit": None}
 
 
 class Failure(int):
@@ -45,14 +45,21 @@ def watch(at_exit: Callable[[], None]) -> None:
     atexit.register(at_exit)
     previous = sys.excepthook
 
-    def note_exception(
-        kind: Type[BaseException], error: BaseException, trace: Optional[TracebackType]
-    ) -> None:
-        _state["error"] = error
+    def note_exception(kind: Type[BaseException], error: BaseException, trace: Optional[TracebackType]) -> None:
+        if not _interactive():
+            _state["error"] = error
         previous(kind, error, trace)
 
-    sys.excepthook = note_exception
-    _watch_exit()
+    _state["hook"] = sys.excepthook = note_exception
+    if not _interactive():
+        _watch_exit()
+
+
+def _interactive() -> bool:
+    """Whether exceptions and exits are caught by a prompt or a notebook, and end nothing."""
+    import builtins
+
+    return hasattr(sys, "ps1") or hasattr(builtins, "__IPYTHON__")
 
 
 def _watch_exit() -> None:
@@ -76,7 +83,7 @@ def _watch_exit() -> None:
         """Exit the interpreter by raising SystemExit(status)."""
         raise noting(status)
 
-    sys.exit = exit
+    sys.exit = exit  # type: ignore[assignment]
     sitebuiltins: Any = sys.modules.get("_sitebuiltins")
     quitter = getattr(sitebuiltins, "Quitter", None)
     if quitter is not None:
@@ -117,6 +124,9 @@ def note_exit(code: object) -> None:
 def outcome() -> Dict[str, Any]:
     """How the process ends, as the fields of an ``end`` event: status, exit_code, and error where there is one."""
     error = _state["error"]
+    if error is None and sys.excepthook is not _state["hook"] and not _interactive():
+        # Somebody's hook took the place of ours and may not have called it; the interpreter keeps a note of its own.
+        error = getattr(sys, "last_value", None)
     if error is not None:
         return outcome_of(error)
     if _state["exit"] is not None:
@@ -146,7 +156,9 @@ def describe(error: BaseException) -> Dict[str, str]:
     import traceback
 
     kind = type(error)
-    name = kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else kind.__module__ + "." + kind.__qualname__
+    name = kind.__qualname__
+    if kind.__module__ not in ("builtins", "__main__"):
+        name = kind.__module__ + "." + name
     try:
         message = str(error)
     except Exception:

@@ -48,7 +48,7 @@ def write(folder: str, head: Dict[str, Any]) -> None:
         raise
 
 
-def note_step(folder: str, step: int, attempt: str) -> None:
+def note_step(folder: str, step: int, attempt: Optional[str]) -> None:
     """Notes the greatest step that an attempt has reached. Advisory: never raises."""
     try:
         head = read(folder)
@@ -56,9 +56,7 @@ def note_step(folder: str, step: int, attempt: str) -> None:
             return
         known = head.get("last_step")
         if isinstance(known, (int, float)) and known >= step:
-            if head.get("attempt") == attempt:
-                return
-            step = int(known)
+            return
         head["last_step"] = step
         head["attempt"] = attempt
         write(folder, head)
@@ -131,7 +129,8 @@ def resolve(root: str, wanted: str) -> Dict[str, Any]:
         if len(fitting) == 1:
             return fitting[0]
         if fitting:
-            raise LookupError("several runs begin with %r: %s" % (wanted, ", ".join(head["id"] for head in fitting[:5])))
+            some = ", ".join(head["id"] for head in fitting[:5])
+            raise LookupError("several runs begin with %r: %s" % (wanted, some))
     match = re.match(r"^@last(?:~(\d+))?$", wanted)
     if match and int(match.group(1) or 0) < len(heads):
         return heads[int(match.group(1) or 0)]

@@ -49,9 +49,7 @@ def _detach(command: List[str]) -> None:
         return
     # The shell starts the helper in the background and ends at once, so that init adopts the helper.
     shell = ["/bin/sh", "-c", '"$@" </dev/null >/dev/null 2>&1 &', "sh", *command]
-    nowhere_actions = [
-        (os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)
-    ]
+    nowhere_actions = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
     # The helper must not take itself for a process of the job.
     environment = {name: value for name, value in os.environ.items() if name not in ("WADDLE_RUN", "WADDLE_ATTEMPT")}
     try:

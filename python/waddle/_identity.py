@@ -59,7 +59,7 @@ def start_ticks(pid: int) -> Optional[int]:
 
 
 def host_name() -> str:
-    """This host's name, as the kernel gives it."""
+    """The host's name, as the kernel gives it."""
     try:
         return os.uname().nodename
     except AttributeError:  # Windows

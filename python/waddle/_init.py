@@ -10,6 +10,7 @@ from time import time
 from . import _ending, _head, _helper, _project
 from ._disabled import DisabledRun
 from ._identity import random_name, rank, start_ticks
+from ._journal import say
 from ._run import Run
 from ._values import clean_text
 
@@ -23,8 +24,8 @@ DIR = "WADDLE_DIR"
 ATTEMPT = "WADDLE_ATTEMPT"
 #: The pid of the ``waddle run`` that started the job. Its direct child is the job's own process.
 SUPERVISOR = "WADDLE_SUPERVISOR_PID"
-#: The pid of the first process of the job that attached; what descends from it is a helper process of it.
-CLIENT = "WADDLE_CLIENT_PID"
+#: ``<attempt>:<pid>`` of the first client process of an attempt; what descends from it is a helper process of it.
+CLIENT = "WADDLE_CLIENT"
 
 RUN_ID = re.compile(r"^[a-z2-7]{12}$")
 
@@ -73,7 +74,7 @@ def init(
     if attached_id:
         run = _attach(attached_id, explicit=run_id is not None, dir=dir, fields=fields)
         if resume is not None and resume not in (attached_id, run.name):
-            run._journal.warn("resume", "this process already belongs to run %s: resume=%r is not used" % (run.id, resume))
+            say("this process already belongs to run %s: resume=%r is not used" % (run.id, resume))
     elif resume is not None:
         run = _resume(resume, dir, fields)
     else:
@@ -84,7 +85,7 @@ def init(
     if config is not None:
         run.log_params(config)
     if run.owner is not None:
-        _helper.start(run.dir, run.id, run.attempt)
+        _helper.start(run.dir, run.id, run.attempt or "")
     _process.current = run
     _ending.watch(_at_exit)
     return run
@@ -92,7 +93,7 @@ def init(
 
 def current() -> Run:
     """
-    The run that the module's own log functions log to: that of the last `init`, else the one that the environment names.
+    What the module's own log functions log to: the run of the last `init`, else the one that the environment names.
 
     Where there is none, a run that keeps nothing, after one warning (RuntimeError under ``WADDLE_STRICT=1``).
     """
@@ -104,8 +105,6 @@ def current() -> Run:
     if _strict():
         raise RuntimeError("there is no run to log to: call waddle.init() first")
     if not _process.warned:
-        from ._journal import say
-
         _process.warned = True
         say("there is no run to log to: call waddle.init() first; nothing is kept")
     return DisabledRun(None, None)
@@ -120,7 +119,7 @@ def forget(run: Run) -> None:
     """A run was finished: the next `init` starts anew."""
     if _process.current is run:
         _process.current = None
-    if _process.found is not None and os.environ.get(RUN) == run.id and _process.told is not run:
+    if _process.found is not None and os.environ.get(RUN) == run.id:  # `_publish` put it there
         for variable, value in _process.found.items():
             if value is None:
                 os.environ.pop(variable, None)
@@ -201,7 +200,7 @@ def _resume(wanted: str, dir: Any, fields: Dict[str, str]) -> Run:
 
 
 def _attach(run_id: str, explicit: bool, dir: Any, fields: Dict[str, str]) -> Run:
-    """The run that a launcher, another rank or ``waddle run`` has begun. Raises LookupError where `explicit` is wrong."""
+    """The run that ``waddle run`` or another process has begun. Raises LookupError where `explicit` names none."""
     current = _process.current
     if current is not None and current.id == run_id:
         if fields:
@@ -240,7 +239,7 @@ def _decide_who_tells(run: Run) -> None:
     """
     supervisor = os.environ.get(SUPERVISOR, "")
     ancestor = os.environ.get(CLIENT, "")
-    if not supervisor.isdigit() or (ancestor and ancestor != str(os.getpid())):
+    if not supervisor.isdigit() or ancestor.rpartition(":")[0] == run.attempt:
         return
     direct = os.getppid() == int(supervisor)
     if not direct and rank(os.environ)["rank"] not in (None, 0):
@@ -254,14 +253,15 @@ def tell_end_of(run: Run, unless_alive: Optional[int] = None) -> None:
     _process.told_pid = os.getpid()
     _process.told_if_alone = unless_alive is not None
     _process.supervisor = (unless_alive or 0, start_ticks(unless_alive) if unless_alive else None)
-    os.environ[CLIENT] = str(os.getpid())
+    os.environ[CLIENT] = "%s:%d" % (run.attempt, os.getpid())
 
 
 def _publish(run: Run) -> None:
     """Lets the processes that the job begets find the run."""
-    values = {RUN: run.id, DIR: run.dir, ATTEMPT: run.attempt, CLIENT: str(os.getpid())}
+    attempt = run.attempt or ""
+    values = {RUN: run.id, DIR: run.dir, ATTEMPT: attempt, CLIENT: "%s:%d" % (attempt, os.getpid())}
     _process.found = {variable: os.environ.get(variable) for variable in values}
-    os.environ.update({variable: os.fsencode(value).decode(errors="surrogateescape") for variable, value in values.items()})
+    os.environ.update(values)
 
 
 def _command_line() -> Dict[str, Any]:
@@ -296,5 +296,3 @@ def _supervisor_lives() -> bool:
     except OSError:
         pass
     return True
-
-

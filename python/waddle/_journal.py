@@ -63,7 +63,7 @@ class Journal:
         self.strict = strict
         #: The descriptor to write to, or one that no write succeeds on.
         self.fd = NO_FD
-        #: (from, until, the start of a metric's line at a time within): a millisecond's text is made once.
+        #: (from, until, a %-format of metric lines at a time within: step, '"key":', value): made once a millisecond.
         self.clock: Tuple[float, float, bytes] = (0.0, 0.0, b"")
         #: What was not kept since the file was opened: {reason: count}.
         self.dropped: Dict[str, int] = {}
@@ -79,11 +79,11 @@ class Journal:
         _live.append(self)
 
     def tick(self, now: float) -> bytes:
-        """The start of a metric's line at `now` (epoch seconds), up to its step; kept for the rest of the millisecond."""
+        """The %-format of a metric's line at `now` (epoch seconds), kept for the rest of the millisecond."""
         millis = int(now * 1000)
-        stamp = b'{"k":"m","t":%d.%03d,"s":' % divmod(millis, 1000)
-        self.clock = (millis / 1000, (millis + 1) / 1000, stamp)
-        return stamp
+        template = b'{"k":"m","t":%d.%03d,"s":%%d,"v":{%%b%%r}}\n' % divmod(millis, 1000)
+        self.clock = (millis / 1000, (millis + 1) / 1000, template)
+        return template
 
     def append(self, lines: bytes) -> bool:
         """Appends whole lines by one write. False where they could not be kept; raises OSError only under strict."""

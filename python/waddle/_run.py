@@ -42,8 +42,8 @@ class Run:
     """
 
     __slots__ = (
-        "_head_due", "_heads", "_journal", "_known_top", "_name", "_project", "_root", "_steps", "_strict", "_templates",
-        "_top", "id", "owner",
+        "_head_due", "_heads", "_journal", "_known_top", "_name", "_project", "_root", "_steps", "_strict",
+        "_templates", "_top", "id", "owner",
     )  # fmt: skip
 
     def __init__(
@@ -65,7 +65,9 @@ class Run:
         self._strict = strict
         self._journal = Journal(os.path.join(root, ".waddle", "runs", run_id), run_id, attempt, strict)
         self._heads: Dict[Any, bytes] = {}  # key -> '"key":' in JSON
-        self._templates: Dict[Tuple[Any, ...], bytes] = {}  # keys -> their line from the step on, as a %-format
+        self._templates: Dict[
+            Tuple[Any, ...], bytes
+        ] = {}  # keys -> '"a":%r,"b":', a %-format of all but the last value
         self._top: float = -MAX_STEP - 1  # the greatest step logged by this process
         self._known_top: float = self._top  # the one that head.json has
         self._head_due = time() + HEAD_EVERY
@@ -92,8 +94,8 @@ class Run:
         return self._journal.folder
 
     @property
-    def attempt(self) -> str:
-        """The attempt that this process belongs to: the name of the writer that began it."""
+    def attempt(self) -> Optional[str]:
+        """The attempt that this process belongs to: the name of the writer that began it, or None where unknown."""
         return self._journal.attempt
 
     def __repr__(self) -> str:
@@ -115,11 +117,11 @@ class Run:
                 self._top = step
             journal = self._journal
             now = time()
-            since, until, stamp = journal.clock
+            since, until, template = journal.clock
             try:
                 if not since <= now < until:
-                    stamp = self._tick(now)
-                data = b'%b%d,"v":{%b%r}}\n' % (stamp, step, self._heads[key], value)
+                    template = self._tick(now)
+                data = template % (step, self._heads[key], value)
                 written = write(journal.fd, data)
             except OSError as error:
                 journal.recover(data, error)
@@ -142,17 +144,17 @@ class Run:
             step = next(self._steps)
         data = b""
         try:
-            # Keys of one set share a prepared line; only exact floats that are all finite (so is their sum) use it.
+            # Keys of one set share a prepared text; only exact floats that are all finite (so is their sum) use it.
+            pairs = self._templates[tuple(values)]
             numbers = tuple(values.values())
-            template = self._templates[tuple(values)]
             if {*map(type, numbers)} == FLOATS and type(step) is int and -MAX_STEP <= step <= MAX_STEP:
-                total = sum(numbers)
+                total = sum(numbers)  # type: ignore[arg-type]
                 if total - total == 0.0:
                     now = time()
-                    since, until, stamp = self._journal.clock
+                    since, until, template = self._journal.clock
                     if not since <= now < until:
-                        stamp = self._tick(now)
-                    data = template % (stamp, step, *numbers)
+                        template = self._tick(now)
+                    data = template % (step, pairs % numbers[:-1], numbers[-1])
                     if step > self._top:
                         self._top = step
         except Exception:
@@ -199,13 +201,13 @@ class Run:
         if place > self._top:
             self._top = place if isinstance(place, int) else math.floor(place)
         now = time()
-        stamp = self._tick(now)
+        self._tick(now)
+        stamp = b'{"k":"m","t":%d.%03d,"s":' % divmod(int(now * 1000), 1000)
         self._journal.append(b'%b%b,"v":{%b}}\n' % (stamp, repr(place).encode(), b",".join(parts)))
-        if len(parts) == len(items) and len(items) > 1 and all(type(key) is str for key, _ in items):
+        if len(parts) == len(items) and all(type(key) is str for key, _ in items):
             if len(self._templates) >= MAX_TEMPLATES:
                 self._templates.clear()
-            slots = b",".join([head.replace(b"%", b"%%") + b"%r" for head in heads])
-            self._templates[tuple(fields)] = b'%b%d,"v":{' + slots + b"}}\n"
+            self._templates[tuple(fields)] = b"%r,".join([head.replace(b"%", b"%%") for head in heads])
 
     def _prepare(self, key: object) -> bytes:
         head = to_json(key_text(key)) + b":"
@@ -233,12 +235,12 @@ class Run:
         self.log_params({key: value})
 
     def log_params(self, params: Mapping[str, object]) -> None:
-        """Logs each item of `params` (a mapping, a dataclass or an ``argparse.Namespace``) as a parameter, in one append."""
+        """Logs each item of a mapping, a dataclass or an ``argparse.Namespace`` as a parameter, in one append."""
         fields = fields_of(params)
         if fields is None:
             self._refuse("not_a_mapping", "params", "log_params() takes a mapping", TypeError)
             return
-        lines = []
+        lines: List[bytes] = []
         for key, value in list(fields.items()):
             self._add(lines, "param", key_text(key), plain(value))
         if lines:
@@ -325,7 +327,7 @@ class Run:
         """Writes how the attempt ended, as its job sees it."""
         self._journal.event(
             "end",
-            attempt=self.attempt,
+            attempt=self.attempt or self._journal.writer,
             status=status,
             exit_code=exit_code,
             signal=signal,
