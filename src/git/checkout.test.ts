@@ -11,9 +11,10 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { checkoutTree, findNestedTrees } from './checkout.ts';
+import { checkoutTree } from './checkout.ts';
 import { changedFiles, diffTrees } from './diff.ts';
 import { type Fixture, makeFixture } from './git-fixture.ts';
+import { findNestedTrees } from './nested-trees.ts';
 
 let f: Fixture;
 beforeEach(() => {

@@ -1,10 +1,11 @@
 /** The drift check: which files of a snapshot were changed or removed since it was taken. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { WaddleError } from '../errors/waddle-error.ts';
 import { parseRaw } from './diff.ts';
 import { claimIndex, newIndexPath, removeIndex } from './index-file.ts';
+import { findNestedTrees } from './nested-trees.ts';
 import { isWaddles } from './policy.ts';
-import { findRepository } from './repository.ts';
 import { type Environment, type Git, needGit, runGitPastFilters } from './run-git.ts';
 import type { Snapshot } from './snapshot-record.ts';
 
@@ -27,18 +28,17 @@ export async function findDrift(options: {
   signal?: AbortSignal | undefined;
 }): Promise<Drift[]> {
   const { snapshot, env, privateDir, signal } = options;
-  const { repository, git_dir: gitDir, tree } = snapshot;
-  if (snapshot.store === 'none' || repository === null || gitDir === null || tree === null) return [];
+  const { repository, git_dir: home, tree } = snapshot;
+  if (snapshot.store === 'none' || repository === null || home === null || tree === null) return [];
   const place = { env, privateDir, signal };
-  const drift = await driftOf({ top: repository, gitDir, tree }, place);
-  for (const nested of snapshot.nested) {
-    const top = join(repository, nested.path);
-    const home = await nestedGitDir(top, place);
-    if (home === null) drift.push({ path: `${nested.path}/`, change: 'removed' });
-    else {
-      const inner = await driftOf({ top, gitDir: home, tree: nested.tree }, place);
-      drift.push(...inner.map((each) => ({ ...each, path: `${nested.path}/${each.path}` })));
-    }
+  const drift = await driftOf({ top: repository, gitDir: home, tree }, place);
+  const { nested, missing } = await findNestedTrees({ snapshot, env, privateDir });
+  for (const path of missing) drift.push({ path: `${path}/`, change: 'removed' });
+  for (const { path, tree, gitDir } of nested) {
+    const top = join(repository, path);
+    const inner = existsSync(join(top, '.git')) ? await driftOf({ top, gitDir, tree }, place) : null;
+    if (inner === null) drift.push({ path: `${path}/`, change: 'removed' });
+    else drift.push(...inner.map((each) => ({ ...each, path: `${path}/${each.path}` })));
   }
   // What was left out differs from its tree from the start; what was unstable may have settled in either state.
   const leftOut = new Set(
@@ -51,13 +51,6 @@ interface Place {
   env: Environment;
   privateDir: string;
   signal: AbortSignal | undefined;
-}
-
-/** The record names no store for a nested repository: it is its own where it has one. */
-async function nestedGitDir(top: string, { env, privateDir, signal }: Place): Promise<string | null> {
-  const found = await findRepository({ cwd: top, env, signal });
-  if (found.kind === 'repository') return found.top === top ? found.commonDir : null;
-  return found.kind === 'none' ? null : privateDir;
 }
 
 async function driftOf(

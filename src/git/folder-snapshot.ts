@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { WaddleError } from '../errors/waddle-error.ts';
 import { commitContent, commitId, writeCommit } from './commit.ts';
 import { changedIn } from './diff.ts';
-import { type FileStamp, fileStamps } from './file-stamp.ts';
+import { fileStamps } from './file-stamp.ts';
 import { cachedIndexPath, copyIndex, keepIndex, newIndexPath, removeIndex } from './index-file.ts';
 import { foldLeftOut } from './left-out.ts';
 import { type NestedFound, takeNestedSnapshots } from './nested.ts';
@@ -30,6 +30,7 @@ import {
   type TakeNested,
 } from './snapshot-session.ts';
 import { stageEntries, stageFiles } from './staging.ts';
+import { leftOutItem } from './workspace-changes.ts';
 
 /**
  * Every file of `folder` that its `.gitignore` files, the usual caches and the policy let through, in a commit without
@@ -75,7 +76,7 @@ export async function snapshotFolder(
       return stamp && stamp.kind !== 'folder' ? [{ ...each, stamp }] : [];
     });
     const chosen = applyPolicy(existing, session.policy);
-    for (const { candidate, reason } of chosen.refused) leftOut.push(leftOutFile(candidate, reason));
+    for (const { candidate, reason } of chosen.refused) leftOut.push(leftOutItem(candidate, reason));
     const nested = await takeNestedSnapshots({ found, top, commonDir: null, session, take });
     leftOut.push(...nested.leftOut);
 
@@ -86,8 +87,8 @@ export async function snapshotFolder(
     await stageEntries(git, [...removals, ...nested.entries]);
     const items = chosen.kept.map((each) => ({ ...each, tracked: false }));
     const staged = await stageFiles(git, items);
-    for (const item of staged.failed) leftOut.push(leftOutFile(item, 'failed'));
-    for (const item of staged.late) leftOut.push(leftOutFile(item, 'time'));
+    for (const item of staged.failed) leftOut.push(leftOutItem(item, 'failed'));
+    for (const item of staged.late) leftOut.push(leftOutItem(item, 'time'));
     const [tree, again] = await Promise.all([
       needGit(patient, ['write-tree']).then((out) => out.toString().trim()),
       fileStamps(
@@ -98,7 +99,7 @@ export async function snapshotFolder(
     const named = new Set(leftOut.map((each) => each.path));
     for (const [at, item] of items.entries()) {
       if (again[at]?.mark !== item.stamp.mark && !named.has(item.text)) {
-        leftOut.push(leftOutFile(item, 'unstable'));
+        leftOut.push(leftOutItem(item, 'unstable'));
       }
     }
 
@@ -124,7 +125,7 @@ export async function snapshotFolder(
       commit: commitId(content, 'sha1'),
       commit_object: content,
       dirty: changes.length > 0,
-      incomplete: isIncomplete(left_out),
+      incomplete: listing.partial || isIncomplete(left_out),
       left_out,
       nested: nested.nested,
       changed: changes.slice(0, changedLimit),
@@ -133,7 +134,7 @@ export async function snapshotFolder(
       warnings: [
         ...listing.warnings,
         ...nested.warnings,
-        ...contentWarnings(git, staged.raw, staged.lineEnds),
+        ...contentWarnings(git, staged),
         ...leftOutWarnings(left_out),
       ],
     };
@@ -146,6 +147,8 @@ interface Listing {
   paths: Buffer[];
   leftOut: LeftOut[];
   warnings: Snapshot['warnings'];
+  /** More was left out than the list says by its reasons. */
+  partial: boolean;
 }
 
 /** By git, for its ignore rules; but a home folder is not a project, and nobody wants its hidden files in a store. */
@@ -154,7 +157,10 @@ async function listFolder(git: Git, top: string): Promise<Listing> {
   if (top === home || top === '/') return listHome(top);
   const patterns = folderIgnores.map((pattern) => `--exclude=${pattern}`);
   // An index that does not exist: every file is then listed, and one that came to be ignored is not.
-  const listed = await runGit({ ...git, indexFile: `${git.indexFile ?? ''}.none` }, [
+  // Time is kept for what is found: a listing that is cut off still names the files nearest the top.
+  const now = performance.now();
+  const deadline = now + ((git.deadline ?? now) - now) * 0.6;
+  const listed = await runGit({ ...git, deadline, indexFile: `${git.indexFile ?? ''}.none` }, [
     'ls-files',
     '--others',
     '-z',
@@ -168,17 +174,18 @@ async function listFolder(git: Git, top: string): Promise<Listing> {
     leftOut.push({ path: match[1] ?? '', size: null, mtime: null, reason: 'unreadable' });
   }
   const whole = listed.out.subarray(0, listed.out.lastIndexOf(0) + 1);
-  return { paths: splitNul(whole), leftOut, warnings: [] };
+  return { paths: splitNul(whole), leftOut, warnings: [], partial: false };
 }
 
 async function listHome(top: string): Promise<Listing> {
   const entries = await readdir(top, { withFileTypes: true, encoding: 'buffer' });
   const visible = entries.filter((entry) => entry.name[0] !== 46);
   return {
+    partial: true,
     paths: visible.filter((entry) => !entry.isDirectory()).map((entry) => entry.name),
     leftOut: visible
       .filter((entry) => entry.isDirectory())
-      .map((entry) => ({ path: `${pathText(entry.name)}/`, size: null, mtime: null, reason: 'failed' })),
+      .map((entry) => ({ path: `${pathText(entry.name)}/`, size: null, mtime: null, reason: 'excluded' })),
     warnings: [
       {
         code: 'home-folder',
@@ -208,8 +215,4 @@ function sortListing(
   }
   for (const path of excluded) leftOut.push({ path, size: null, mtime: null, reason: 'excluded' });
   return { candidates, nested };
-}
-
-function leftOutFile(item: { text: string; stamp: FileStamp }, reason: LeftOut['reason']): LeftOut {
-  return { path: item.text, size: item.stamp.size, mtime: item.stamp.mtime, reason };
 }

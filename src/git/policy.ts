@@ -112,13 +112,14 @@ export interface Refused {
 
 /**
  * Splits untracked files into what is kept and what is not. Where there are too many or they are too large together,
- * code goes first and small files before large ones, so that a folder of data never crowds out the script beside it.
+ * code goes first; then the other files by folder, small folders before large ones and each as a whole or not at all:
+ * half a data folder helps nobody, and a folder left out is named in one line.
  */
 export function applyPolicy(
   candidates: readonly Candidate[],
   policy: Policy,
 ): { kept: Candidate[]; refused: Refused[] } {
-  const kept: Candidate[] = [];
+  const allowed: Candidate[] = [];
   const refused: Refused[] = [];
   for (const candidate of candidates) {
     const { stamp, text } = candidate;
@@ -126,31 +127,44 @@ export function applyPolicy(
     else if (looksSecret(text)) refused.push({ candidate, reason: 'secret' });
     else if (stamp.size > policy.maxFileBytes) refused.push({ candidate, reason: 'size' });
     else if (!stamp.readable) refused.push({ candidate, reason: 'unreadable' });
-    else kept.push(candidate);
+    else allowed.push(candidate);
   }
+  if (allowed.length <= policy.maxFiles && bytesOf(allowed) <= policy.maxTotalBytes) {
+    return { kept: allowed, refused };
+  }
+  const kept: Candidate[] = [];
   let bytes = 0;
-  for (const each of kept) bytes += each.stamp.size;
-  if (kept.length <= policy.maxFiles && bytes <= policy.maxTotalBytes) return { kept, refused };
-  const ranked = kept
-    .map((candidate) => ({ candidate, rank: codeName.test(candidate.text) ? 0 : 1 }))
-    .sort(
-      (a, b) =>
-        a.rank - b.rank ||
-        a.candidate.stamp.size - b.candidate.stamp.size ||
-        Buffer.compare(a.candidate.path, b.candidate.path),
-    );
-  const taken: Candidate[] = [];
-  bytes = 0;
-  for (const { candidate } of ranked) {
-    if (taken.length >= policy.maxFiles) refused.push({ candidate, reason: 'count' });
-    else if (bytes + candidate.stamp.size > policy.maxTotalBytes)
-      refused.push({ candidate, reason: 'total' });
+  for (const group of groupsByWorth(allowed)) {
+    const size = bytesOf(group);
+    const reason =
+      kept.length + group.length > policy.maxFiles
+        ? 'count'
+        : bytes + size > policy.maxTotalBytes
+          ? 'total'
+          : null;
+    if (reason !== null) refused.push(...group.map((candidate) => ({ candidate, reason }) as const));
     else {
-      bytes += candidate.stamp.size;
-      taken.push(candidate);
+      kept.push(...group);
+      bytes += size;
     }
   }
-  return { kept: taken, refused };
+  return { kept, refused };
+}
+
+function bytesOf(candidates: readonly Candidate[]): number {
+  return candidates.reduce((sum, each) => sum + each.stamp.size, 0);
+}
+
+/** Code and files at the top one by one, the rest folder by folder; the most useful first, ties by path. */
+function groupsByWorth(candidates: readonly Candidate[]): Candidate[][] {
+  const sorted = candidates.toSorted((a, b) => a.stamp.size - b.stamp.size || Buffer.compare(a.path, b.path));
+  const code = sorted.filter((each) => codeName.test(each.text));
+  const rest = sorted.filter((each) => !codeName.test(each.text));
+  const folders = Map.groupBy(rest, (each) => each.text.slice(0, each.text.lastIndexOf('/') + 1));
+  const loose = folders.get('') ?? [];
+  folders.delete('');
+  const whole = [...folders.values()].sort((a, b) => bytesOf(a) - bytesOf(b) || a.length - b.length);
+  return [...code.map((each) => [each]), ...loose.map((each) => [each]), ...whole];
 }
 
 const codeName =

@@ -4,20 +4,11 @@ import { join } from 'node:path';
 import { isSystemError, WaddleError } from '../errors/waddle-error.ts';
 import { commitContent, commitId, writeCommit } from './commit.ts';
 import { changedIn } from './diff.ts';
-import { type FileStamp, fileStamp, fileStamps } from './file-stamp.ts';
+import { fileStamps } from './file-stamp.ts';
 import { copyIndex, keepIndex, newIndexPath, removeIndex } from './index-file.ts';
 import { foldLeftOut } from './left-out.ts';
-import { type NestedFound, takeNestedSnapshots } from './nested.ts';
+import { takeNestedSnapshots } from './nested.ts';
 import { pathText } from './path-text.ts';
-import {
-  applyPolicy,
-  type Candidate,
-  environmentFolders,
-  excludedAs,
-  folderIn,
-  isWaddles,
-  type Policy,
-} from './policy.ts';
 import { borrowObjects, openPrivateRepository } from './private-repository.ts';
 import { pinTree } from './refs.ts';
 import { type Repository, rebasedBranch, repositoryState } from './repository.ts';
@@ -32,14 +23,8 @@ import {
   type TakeNested,
 } from './snapshot-session.ts';
 import { clearMarks, type IndexEntry, type StageItem, stageEntries, stageFiles } from './staging.ts';
-import {
-  type IndexEntries,
-  parseIndexEntries,
-  parseStatus,
-  type Status,
-  type StatusEntry,
-  unopenedFolders,
-} from './status.ts';
+import { type IndexEntries, parseIndexEntries, parseStatus, type Status, unopenedFolders } from './status.ts';
+import { findChanges, leftOutItem } from './workspace-changes.ts';
 
 export const headFormat = ['log', '-1', '--no-show-signature', '--format=%H %T %ct'];
 
@@ -94,7 +79,7 @@ export async function snapshotRepository(
     snapshot.base = head?.id ?? null;
     snapshot.branch = status.branch ?? rebasedBranch(repository.gitDir);
     snapshot.state = repositoryState(repository.gitDir, head !== null);
-    const sorted = await sortEntries(top, status, index, session.policy);
+    const sorted = await findChanges(top, status, index, session.policy);
     snapshot.dirty = sorted.dirty;
     if (!session.autoCommit) {
       snapshot.tree = head?.tree ?? null;
@@ -161,7 +146,7 @@ export async function snapshotRepository(
     snapshot.incomplete = isIncomplete(snapshot.left_out);
     snapshot.warnings = [
       ...nested.warnings,
-      ...contentWarnings(git, staged.raw, staged.lineEnds),
+      ...contentWarnings(git, staged),
       ...leftOutWarnings(snapshot.left_out),
     ];
     if (session.keepIndex) {
@@ -257,147 +242,6 @@ async function headOf(git: Git, id: string | null, logged: GitResult): Promise<H
   }
   const [, tree = '', time = '0'] = line.split(' ');
   return { id, tree, time: Number(time) };
-}
-
-interface Sorted {
-  /** To be hashed. */
-  items: StageItem[];
-  removals: IndexEntry[];
-  nested: NestedFound[];
-  leftOut: LeftOut[];
-  assumed: Buffer[];
-  skipped: Buffer[];
-  unmerged: string[];
-  /** The index differs from HEAD. */
-  staged: boolean;
-  dirty: boolean;
-  changes: Snapshot['changed'];
-}
-
-/** Decides on every path that git names, by name and `lstat` alone. */
-async function sortEntries(
-  top: string,
-  status: Status,
-  index: IndexEntries,
-  policy: Policy,
-): Promise<Sorted> {
-  const nullId = '0'.repeat(status.head?.length ?? 40);
-  const result: Sorted = {
-    items: [],
-    removals: [],
-    nested: index.submodules.map(({ path, id }) => ({ path, id })),
-    leftOut: [],
-    assumed: [],
-    skipped: [],
-    unmerged: [],
-    staged: false,
-    dirty: false,
-    changes: [],
-  };
-  const untracked: { path: Buffer; text: string }[] = [];
-  const tracked: { entry: StatusEntry; text: string }[] = [];
-  for (const entry of status.entries) {
-    const text = pathText(entry.path);
-    if (isWaddles(text)) continue;
-    if (entry.kind === 'untracked') untracked.push({ path: entry.path, text });
-    else tracked.push({ entry, text });
-  }
-
-  const excluded = new Set<string>();
-  const environments = new Set(environmentFolders(untracked.map((each) => each.text)));
-  const candidates: { path: Buffer; text: string }[] = [];
-  for (const each of untracked) {
-    const whole = excludedAs(each.text, policy) ?? folderIn(each.text, environments);
-    if (whole !== null) {
-      excluded.add(whole);
-      continue;
-    }
-    result.dirty = true;
-    result.changes.push({ path: each.text, status: 'A' });
-    if (each.text.endsWith('/')) {
-      result.nested.push({ path: each.path.subarray(0, -1), id: null });
-    } else candidates.push(each);
-  }
-  for (const path of excluded) result.leftOut.push({ path, size: null, mtime: null, reason: 'excluded' });
-
-  const stamps = await fileStamps(
-    top,
-    candidates.map((each) => each.path),
-  );
-  const existing: Candidate[] = candidates.flatMap((each, at) => {
-    const stamp = stamps[at];
-    return stamp ? [{ ...each, stamp }] : [];
-  });
-  const { kept, refused } = applyPolicy(existing, policy);
-  for (const { candidate, reason } of refused) result.leftOut.push(leftOutItem(candidate, reason));
-
-  for (const { entry, text } of tracked) {
-    result.dirty = true;
-    result.changes.push({ path: text, status: entry.change });
-    if (entry.kind === 'unmerged') result.unmerged.push(text);
-    if (entry.staged !== '.') result.staged = true;
-    if (entry.kind === 'changed' && entry.unstaged === '.') continue;
-    const stamp = fileStamp(top, entry.path);
-    sortTracked(entry, text, stamp, nullId, result);
-  }
-  if (result.unmerged.length > 0) result.staged = true;
-
-  const marked = existingOf(top, [...index.assumed, ...index.skipped]);
-  result.assumed = index.assumed.filter((path) => marked.has(path));
-  result.skipped = index.skipped.filter((path) => marked.has(path));
-  const known = new Set(result.items.map((item) => item.text));
-  for (const [path, stamp] of marked) {
-    const text = pathText(path);
-    if (known.has(text) || isWaddles(text)) continue;
-    known.add(text);
-    if (stamp.kind === 'special' || !stamp.readable) {
-      result.leftOut.push(leftOutItem({ text, stamp }, stamp.readable ? 'special' : 'unreadable'));
-    } else if (stamp.kind !== 'folder') result.items.push({ path, text, stamp, tracked: true });
-  }
-  result.items.push(...kept.map((each) => ({ ...each, tracked: false })));
-  return result;
-}
-
-function sortTracked(
-  entry: StatusEntry,
-  text: string,
-  stamp: FileStamp | null,
-  nullId: string,
-  result: Sorted,
-): void {
-  const removal: IndexEntry = { path: entry.path, mode: '0', id: nullId };
-  if (entry.submodule && stamp?.kind === 'folder') {
-    // Recorded as a nested repository, with what is uncommitted in it. In a conflict its HEAD is what counts.
-    if (entry.kind === 'unmerged') {
-      result.removals.push(removal);
-      result.nested.push({ path: entry.path, id: null });
-    }
-  } else if (entry.unstaged === 'D' || stamp === null || stamp.kind === 'folder') {
-    result.removals.push(removal);
-  } else if (stamp.kind === 'special' || !stamp.readable) {
-    result.leftOut.push(leftOutItem({ text, stamp }, stamp.readable ? 'special' : 'unreadable'));
-    // A tree cannot be written while a path has three versions.
-    if (entry.kind === 'unmerged') result.removals.push(removal);
-  } else result.items.push({ path: entry.path, text, stamp, tracked: true });
-}
-
-/** Marked files that are on disk. In a sparse checkout whole folders are not, so those are asked for first. */
-function existingOf(top: string, paths: readonly Buffer[]): Map<Buffer, FileStamp> {
-  const missing = new Set<string>();
-  const found = new Map<Buffer, FileStamp>();
-  for (const path of paths) {
-    const slash = path.lastIndexOf(47);
-    const folder = slash < 0 ? '' : path.toString('latin1', 0, slash);
-    if (missing.has(folder)) continue;
-    const stamp = fileStamp(top, path);
-    if (stamp) found.set(path, stamp);
-    else if (folder !== '' && !fileStamp(top, path.subarray(0, slash))) missing.add(folder);
-  }
-  return found;
-}
-
-function leftOutItem(item: { text: string; stamp: FileStamp }, reason: LeftOut['reason']): LeftOut {
-  return { path: item.text, size: item.stamp.size, mtime: item.stamp.mtime, reason };
 }
 
 /** Submodules whose commit the index has already need no entry. */

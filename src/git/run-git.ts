@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { WaddleError } from '../errors/waddle-error.ts';
+import { isSystemError, WaddleError } from '../errors/waddle-error.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -130,9 +130,10 @@ export function runGit(
     child.stdout?.on('data', (chunk: Buffer) => out.push(chunk));
     child.stderr?.on('data', (chunk: Buffer) => err.push(chunk));
     child.on('error', (error) => {
-      // A working folder that is gone gives ENOENT too; that is not a missing git.
-      missing = existsSync(git.cwd);
-      err.push(Buffer.from(missing ? error.message : `no such folder: ${git.cwd}`));
+      // A working folder that is gone gives ENOENT too; that is not a missing git. Nor is a full process table.
+      const there = existsSync(git.cwd);
+      missing = there && isSystemError(error, 'ENOENT', 'EACCES');
+      err.push(Buffer.from(there ? error.message : `no such folder: ${git.cwd}`));
       if (child.pid === undefined) finish(null);
     });
     child.on('close', finish);
@@ -183,7 +184,8 @@ export async function runGitPastFilters(
 ): Promise<GitResult> {
   for (;;) {
     const result = await runGit(git, args, input);
-    const name = /(?:clean|smudge) filter '(.+)' failed/.exec(result.err)?.[1];
+    const failed = /(?:clean filter '(.+)'|smudge filter (.+)) failed/.exec(result.err);
+    const name = failed?.[1] ?? failed?.[2];
     if (result.ok || name === undefined || !git.rawFilters || git.rawFilters.includes(name)) return result;
     git.rawFilters.push(name);
   }

@@ -2,6 +2,7 @@
 import type { Policy } from './policy.ts';
 import type { Environment, Git } from './run-git.ts';
 import type { LeftOut, LeftOutReason, Snapshot, SnapshotWarning } from './snapshot-record.ts';
+import type { StageReport } from './staging.ts';
 
 export interface SnapshotSession {
   readonly env: Environment;
@@ -93,16 +94,14 @@ export function someOf(paths: readonly string[]): string {
 }
 
 /** What git did to content on its way in, where that cannot be undone. */
-export function contentWarnings(
-  git: Git,
-  raw: readonly string[],
-  lineEnds: readonly string[],
-): SnapshotWarning[] {
+export function contentWarnings(git: Git, staged: StageReport): SnapshotWarning[] {
+  const { raw, lineEnds } = staged;
   const warnings: SnapshotWarning[] = [];
-  if (git.rawFilters && git.rawFilters.length > 0) {
+  const filters = [...(git.rawFilters ?? []), ...staged.filters];
+  if (filters.length > 0) {
     warnings.push({
       code: 'filter-missing',
-      message: `the filter ${git.rawFilters.join(', ')} cannot run here: content is kept as it lies on disk`,
+      message: `the filter ${filters.join(', ')} cannot run here: content is kept as it lies on disk`,
       hint: 'install it (for lfs: git lfs install)',
     });
   }

@@ -226,6 +226,33 @@ describe('configuration', () => {
     expect(f.files(s.tree)['100644 train.py']).toBe('print(2)\n');
   });
 
+  test('a sparse index', async () => {
+    start();
+    f.write('far/away.py', 'far\n');
+    f.commit('two');
+    f.git('sparse-checkout', 'set', '--cone', '--sparse-index', 'lib');
+    f.write('lib/model.py', 'x = 2\n');
+    const before = f.fingerprint();
+    const s = await f.snapshot();
+    expect(s).toMatchObject({ changed: [{ path: 'lib/model.py', status: 'M' }], incomplete: false });
+    expect(f.files(s.tree)['100644 far/away.py']).toBe('far\n');
+    expect(f.fingerprint()).toEqual(before);
+    // What comes back outside the cone counts.
+    f.write('far/away.py', 'near\n');
+    expect(f.files((await f.snapshot()).tree)['100644 far/away.py']).toBe('near\n');
+  });
+
+  test('a working folder that is elsewhere (core.worktree)', async () => {
+    start();
+    const elsewhere = join(f.root, 'elsewhere');
+    mkdirSync(elsewhere);
+    f.git('config', 'core.worktree', elsewhere);
+    writeFileSync(join(elsewhere, 'train.py'), 'print(7)\n');
+    const s = await f.snapshot();
+    expect(s.repository).toBe(elsewhere);
+    expect(f.files(s.tree)).toEqual({ '100644 train.py': 'print(7)\n' });
+  });
+
   test('assume-unchanged, skip-worktree and intent-to-add hide nothing', async () => {
     start();
     f.git('update-index', '--assume-unchanged', 'train.py');
@@ -284,6 +311,12 @@ describe('configuration', () => {
     expect(raw.store).toBe('repository');
     expect(f.files(raw.tree)['100644 v.bin']).toBe('more\n');
     expect(raw.warnings).toMatchObject([{ code: 'filter-missing' }]);
+
+    f.git('config', 'filter.optional.clean', '/nonexistent/optional');
+    f.write('x.opt', 'optional\n');
+    const optional = await f.snapshot();
+    expect(f.files(optional.tree)['100644 x.opt']).toBe('optional\n');
+    expect(optional.warnings[0]?.message).toContain('/nonexistent/optional');
   });
 
   test('a file that git cannot convert is kept raw', async () => {
@@ -478,6 +511,7 @@ describe("where the user's repository cannot hold the snapshot", () => {
     const s = await f.snapshot({ env: { ...f.env, HOME: f.repo } });
     expect(Object.keys(f.files(s.tree, f.privateDir))).toEqual(['100644 train.py']);
     expect(s.warnings.map((each) => each.code)).toContain('home-folder');
+    expect(s).toMatchObject({ incomplete: true, left_out: [{ path: 'Documents/', reason: 'excluded' }] });
   });
 
   test('a bare repository', async () => {
@@ -584,6 +618,34 @@ describe('repositories inside', () => {
     expect(f.files(s.tree)['160000 sub']).toBe(nested?.commit);
     expect(f.gitIn(sub, 'show', `${nested?.tree}:lib.py`)).toBe('v2\n');
     expect(f.fingerprint()).toEqual(before);
+  });
+
+  test('submodules: a new commit, one in conflict, one replaced by a file', async () => {
+    const sub = submodule();
+    const commitIn = (text: string): string => {
+      writeFileSync(join(sub, 'lib.py'), text);
+      f.gitIn(sub, 'commit', '--quiet', '--all', '-m', text.trim());
+      return f.gitIn(sub, 'rev-parse', 'HEAD').trim();
+    };
+    f.gitIn(sub, 'checkout', '--quiet', '--detach');
+    const first = f.gitIn(sub, 'rev-parse', 'HEAD').trim();
+    f.git('checkout', '--quiet', '-b', 'side');
+    const moved = commitIn('v2\n');
+    const s = await f.snapshot();
+    expect(f.files(s.tree)['160000 sub']).toBe(moved);
+    f.commit('side');
+    f.git('checkout', '--quiet', 'main');
+    f.gitIn(sub, 'checkout', '--quiet', first);
+    commitIn('v3\n');
+    f.commit('main');
+    expect(() => f.git('merge', 'side')).toThrow();
+    const merging = await f.snapshot();
+    expect(merging).toMatchObject({ state: 'merging', store: 'repository', incomplete: false });
+    expect(f.files(merging.tree)['160000 sub']).toBe(f.gitIn(sub, 'rev-parse', 'HEAD').trim());
+    f.git('merge', '--abort');
+    rmSync(sub, { recursive: true });
+    f.write('sub', 'a file\n');
+    expect(f.files((await f.snapshot()).tree)['100644 sub']).toBe('a file\n');
   });
 
   test('a submodule that is not there stays as in HEAD', async () => {

@@ -133,7 +133,8 @@ async function takeWithout(
   const { kind, message, hint } = failure;
   if (kind === 'git-missing') return nothing(kind, `${message}: the code was not recorded`, hint);
   if (!session.autoCommit) {
-    return nothing(kind === 'none' ? 'no-repository' : kind, message, hint);
+    // Nothing was asked for, so nothing is missing.
+    return { ...nothing(kind === 'none' ? 'no-repository' : kind, message, hint), incomplete: false };
   }
   // A repository that git refuses is still where the code's top is.
   const top = folder ?? (kind === 'dubious-ownership' || kind === 'corrupt' ? topByName(cwd) : null) ?? cwd;

@@ -21,6 +21,8 @@ export interface StageReport {
   readonly raw: string[];
   /** Will not come back with the line ends they have. */
   readonly lineEnds: string[];
+  /** Commands of optional filters that could not run: git then takes the content as it is, and goes on. */
+  readonly filters: Set<string>;
 }
 
 /** One batch holds at most this many untracked files and bytes, so that the deadline is met to within a batch. */
@@ -32,7 +34,7 @@ const failureLimit = 100;
 
 /** Hashes and stages files. Errors: `store-refused` where git cannot write objects or the index at all. */
 export async function stageFiles(git: Git, items: readonly StageItem[]): Promise<StageReport> {
-  const report: StageReport = { failed: [], late: [], raw: [], lineEnds: [] };
+  const report: StageReport = { failed: [], late: [], raw: [], lineEnds: [], filters: new Set() };
   const patient = { ...git, deadline: undefined };
   const batches = batchesOf(items);
   for (const [index, batch] of batches.entries()) {
@@ -84,6 +86,8 @@ async function stageBatch(git: Git, items: readonly StageItem[], report: StageRe
   );
   if (result.ok) {
     report.lineEnds.push(...lineEnds(result.err));
+    for (const match of result.err.matchAll(/external filter '(.+)' failed/g))
+      report.filters.add(match[1] ?? '');
     return true;
   }
   await afterFailure(git, result);
