@@ -4,6 +4,7 @@ import { deriveRun } from './derive-run.ts';
 import { fieldsOf, integerOr, jsonOr, numberOr, textOr } from './lenient.ts';
 import type { Store } from './open.ts';
 import { flattenFamily, paramFamily } from './params.ts';
+import { purgeProject, purgeRun } from './purge.ts';
 import { MAX_SEQ } from './schema.ts';
 import { loadSeries, newSeries, type SeriesState, summariseMetric, writeSamples } from './series.ts';
 import { resolveTag, TAG_CODE_CHANGED, TAG_WORKSPACE_SNAPSHOT } from './tags.ts';
@@ -152,6 +153,26 @@ export class Batch {
       this.#journals.set(name, journal);
     }
     return journal;
+  }
+
+  /** Where to read on in a journal, without making anything: 0 where it is new. */
+  offsetOf(runId: string | null, writer: string): number {
+    const known = this.#journals.get(`${runId ?? ''}/${writer}`);
+    if (known !== undefined) return known.offset;
+    const row = this.store
+      .prepare(
+        'SELECT offset FROM journals WHERE run = coalesce((SELECT num FROM runs WHERE id = ?), 0) AND writer = ?',
+      )
+      .get(runId, writer);
+    return Number(row?.offset ?? 0);
+  }
+
+  /** Forgets all of a run; with null, all that the project's own journals said. */
+  purge(runId: string | null): void {
+    this.#journals.clear();
+    this.#changed = true;
+    if (runId === null) purgeProject(this.store, this.revision);
+    else purgeRun(this.store, runId);
   }
 
   #run(id: string): number {

@@ -58,7 +58,7 @@ CREATE INDEX runs_started ON runs (started_at);
 CREATE INDEX runs_name ON runs (name);
 CREATE INDEX runs_project ON runs (project);
 CREATE INDEX runs_revision ON runs (revision);
-CREATE INDEX runs_running ON runs (num) WHERE journal_status = 'running';
+CREATE INDEX runs_running ON runs (num) WHERE status = 'running';
 
 CREATE TABLE params (
   run INTEGER NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
@@ -205,6 +205,7 @@ CREATE TABLE journals (
   grown_at REAL NOT NULL, grown_mono REAL NOT NULL
 );
 CREATE UNIQUE INDEX journals_writer ON journals (run, writer);
+CREATE INDEX journals_plain ON journals (run) WHERE sealed = 0;
 
 CREATE TABLE broken_lines (
   journal INTEGER NOT NULL, offset INTEGER NOT NULL, reason TEXT NOT NULL,
