@@ -220,7 +220,6 @@ export async function waddle(
       if (world.answer !== undefined) err += question;
       return world.answer;
     },
-    interrupted: () => new AbortController().signal,
     exitCode: 0,
     ...world,
   };

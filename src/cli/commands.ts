@@ -17,4 +17,24 @@ interface CommandEntry {
 /** Every command, in the order of the help. A file is loaded only when its command is called. */
 export const COMMANDS: readonly CommandEntry[] = [
   { name: 'init', summary: 'make this folder a project folder', load: () => import('./commands/init.ts') },
+  {
+    name: 'repo-link',
+    summary: 'register a git repository under a name',
+    load: () => import('./commands/repo-link.ts'),
+  },
+  { name: 'ls', summary: 'list the runs', load: () => import('./commands/ls.ts') },
+  { name: 'logs', summary: 'show what a run printed', load: () => import('./commands/logs.ts') },
+  { name: 'tag', summary: 'set or remove tags of a run', load: () => import('./commands/tag.ts') },
+  { name: 'note', summary: 'write notes on a run', load: () => import('./commands/note.ts') },
+  { name: 'rename', summary: 'give a run another name', load: () => import('./commands/rename.ts') },
+  { name: 'archive', summary: 'put runs out of sight', load: () => import('./commands/archive.ts') },
+  { name: 'rm', summary: 'remove runs', load: () => import('./commands/rm.ts') },
+  { name: 'run', summary: 'run a job and log everything about it', load: () => import('./commands/run.ts') },
+  { name: 'stop', summary: 'ask a running job to stop', load: () => import('./commands/stop.ts') },
+  {
+    name: '__helper',
+    summary: 'the process beside a job',
+    hidden: true,
+    load: () => import('./commands/helper.ts'),
+  },
 ];

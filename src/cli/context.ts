@@ -1,9 +1,11 @@
 import { statSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { readConfig } from '../config/config.ts';
 import { findProject } from '../config/project.ts';
 import type { WaddleJson } from '../config/schema.ts';
 import { WaddleError } from '../errors/waddle-error.ts';
+import { storePath } from '../ingest/store-path.ts';
 import { type Layout, layoutOf } from '../journal/layout.ts';
 import { inert } from './inert.ts';
 
@@ -34,8 +36,6 @@ export interface Context {
   outBytes(bytes: Uint8Array): Promise<void>;
   /** Asks a person and resolves to the answer; undefined where nobody can answer (stdin or stderr is no terminal). */
   ask(question: string): Promise<string | undefined>;
-  /** Resolves when the user asks to stop (Ctrl-C, SIGTERM): for commands that would go on for ever. */
-  interrupted(): AbortSignal;
   /** Set by a command that has done its work and still does not end with 0. */
   exitCode: number;
   /** `--dir`, where it was given. */
@@ -69,4 +69,13 @@ export function targetFolder(context: Context): string {
 export async function openProject(context: Context): Promise<Project> {
   const folder = targetFolder(context);
   return { layout: layoutOf(folder), config: await readConfig(folder) };
+}
+
+/** Where the project's database lies. Where that is on a network disk, it is in the user's cache folder instead. */
+export function storeFile(project: Project, env: Context['env']): string {
+  const home = env.HOME || homedir();
+  const cacheHome =
+    env.XDG_CACHE_HOME ||
+    (process.platform === 'darwin' ? join(home, 'Library/Caches') : join(home, '.cache'));
+  return storePath(project.layout, project.config.db ?? null, { cacheHome });
 }

@@ -1,32 +1,58 @@
-/** Later changes to a run: each is an event in an edits journal of the run's folder, never a change of what is there. */
+/** Later changes: each is an event in a journal of its own, never a change of what is there. */
 import { WaddleError } from '../errors/waddle-error.ts';
 import { eventTime } from '../events/line.ts';
 import type { Event, EventOf } from '../events/schema.ts';
-import { type Layout, runFolder } from '../journal/layout.ts';
+import { runFolder } from '../journal/layout.ts';
 import { JournalWriter } from '../journal/writer.ts';
+import { nextClock } from '../store/find-run.ts';
+import { type Opened, refresh } from './opened-store.ts';
 import { CLIENT } from './version.ts';
 
 /** One change of a run's name, notes, archived mark or of one tag (null removes it). */
 export type Change = Pick<EventOf<'edit'>, 'field' | 'key' | 'value'>;
 
 /**
- * Appends changes to a run in a new edits journal.
- * @param clock the Lamport clock of the first change; one more than the greatest that was seen
+ * Appends changes to runs, each in a new edits journal of the run's folder, and brings the store up to them.
  * @throws WaddleError where the disk did not take all of them
  */
-export function writeChanges(layout: Layout, run: string, clock: number, changes: readonly Change[]): void {
-  const events = changes.map((change, index): Event => {
-    return { k: 'edit', t: eventTime(), clock: clock + index, ...change };
-  });
-  appendAll(runFolder(layout, run), 'edits', run, events);
+export async function applyChanges(
+  opened: Opened,
+  edits: readonly { run: string; changes: readonly Change[] }[],
+): Promise<void> {
+  const { layout, store } = opened;
+  let clock = nextClock(store);
+  for (const { run, changes } of edits) {
+    const events = changes.map((change): Event => ({ k: 'edit', t: eventTime(), clock: clock++, ...change }));
+    append(runFolder(layout, run), 'edits', run, events);
+  }
+  await refresh(
+    opened,
+    edits.map(({ run }) => run),
+  );
 }
 
-/** Appends events of the project folder itself (links, removals, restorations) to a new journal of its own. */
-export function writeProjectEvents(layout: Layout, events: readonly Event[]): void {
-  appendAll(layout.projectJournals, 'project', null, events);
+/** Removes runs, or brings them back. */
+export async function setRemoved(opened: Opened, runs: readonly string[], removed: boolean): Promise<void> {
+  let clock = nextClock(opened.store);
+  const k = removed ? 'remove' : 'restore';
+  await appendToProject(
+    opened,
+    runs.map((run): Event => ({ k, t: eventTime(), run, clock: clock++ })),
+  );
 }
 
-function appendAll(
+/** Links a repository under a name; a null path unlinks it. */
+export async function setLink(opened: Opened, name: string, path: string | null): Promise<void> {
+  await appendToProject(opened, [{ k: 'link', t: eventTime(), name, path, clock: nextClock(opened.store) }]);
+}
+
+async function appendToProject(opened: Opened, events: readonly Event[]): Promise<void> {
+  if (events.length === 0) return;
+  append(opened.layout.projectJournals, 'project', null, events);
+  await refresh(opened, []);
+}
+
+function append(
   folder: string,
   role: 'edits' | 'project',
   run: string | null,

@@ -65,11 +65,6 @@ function processContext(): Context {
         lines.close();
       }
     },
-    interrupted: () => {
-      const controller = new AbortController();
-      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => controller.abort());
-      return controller.signal;
-    },
     exitCode: 0,
   };
   return context;
