@@ -1,0 +1,49 @@
+import type { Command } from 'commander';
+import { layoutOf } from '../../journal/layout.ts';
+import { accompany } from '../../runner/companion.ts';
+import { type Context, openProject } from '../context.ts';
+import { snapshotPolicy } from '../run-options.ts';
+import { followStore, settleStore } from '../run-store.ts';
+import { CLIENT } from '../version.ts';
+
+interface HelperFlags {
+  run: string;
+  attempt: string;
+  pid: string;
+  cwd: string;
+  role?: string;
+}
+
+const DEFAULT_EVERY_S = 10;
+
+/** `waddle __helper`: the process beside a job. Started by `waddle run` and by the clients' `init()`, never by people. */
+export function define(command: Command, context: Context): void {
+  command
+    .requiredOption('--run <id>')
+    .requiredOption('--attempt <name>')
+    .requiredOption('--pid <pid>')
+    .requiredOption('--cwd <folder>')
+    .option('--role <role>', 'beside (a waddle run) or init', 'init')
+    .action((flags: HelperFlags) => help(flags, context));
+}
+
+async function help(flags: HelperFlags, context: Context): Promise<void> {
+  const { layout, config } = await openProject(context);
+  await accompany({
+    layout: layoutOf(layout.project),
+    runId: flags.run,
+    attempt: flags.attempt,
+    pid: Number(flags.pid),
+    cwd: flags.cwd,
+    role: flags.role === 'beside' ? 'beside' : 'init',
+    client: CLIENT,
+    env: context.env,
+    stdin: process.stdin,
+    everySeconds: config.system_metrics?.every_s ?? DEFAULT_EVERY_S,
+    snapshot: { autoCommit: config.run?.auto_commit !== false, policy: snapshotPolicy(config) },
+    follow: (signal) => followStore(layout, config, signal),
+    settle: () => settleStore(layout, config),
+  });
+  // Nothing may keep it: its stdin is a pipe that a forked child of the supervisor might hold open.
+  process.exit(0);
+}

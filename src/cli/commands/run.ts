@@ -1,0 +1,112 @@
+import { relative } from 'node:path';
+import type { Command } from 'commander';
+import { newRunId } from '../../events/ids.ts';
+import { ensureProjectFolder } from '../../journal/project-folder.ts';
+import { type RunPlan, supervise, unwritable } from '../../runner/supervise.ts';
+import { type Context, openProject, type Project } from '../context.ts';
+import { hangupWasIgnored } from '../hangup.ts';
+import { CLI_FILE } from '../program-files.ts';
+import { type ResolvedJob, resolveJob } from '../run-job.ts';
+import {
+  defineRunFlags,
+  type RunFlags,
+  type RunOptions,
+  resolveOptions,
+  snapshotPolicy,
+} from '../run-options.ts';
+import { resumePlan } from '../run-resume.ts';
+import { describeEnd, describeStart } from '../run-summary.ts';
+import { CLIENT } from '../version.ts';
+
+export function define(command: Command, context: Context): void {
+  defineRunFlags(command);
+  command
+    .description(
+      'Pins the code, runs a job and logs everything about it. Exits with the exit code of the job.',
+    )
+    .action((words: string[], flags: RunFlags) => run(words, flags, context));
+}
+
+async function run(words: string[], flags: RunFlags, context: Context): Promise<void> {
+  const project = await openProject(context);
+  const { layout, config } = project;
+  const asked = resolveOptions(flags, words, config, context);
+  const resumed = asked.resume === undefined ? null : await resumePlan(asked.resume, asked, project, context);
+  const options = resumed?.options ?? asked;
+  if (options.tty) await (await import('../../runner/job-process.ts')).needPty();
+  const resolved = resolveJob(options, layout, context);
+  try {
+    ensureProjectFolder(layout);
+  } catch (error) {
+    throw unwritable(layout.root, error);
+  }
+  const plan = planOf(resumed?.runId ?? null, options, resolved, project, context);
+  const label = resumed?.name ?? plan.start?.name ?? plan.start?.default_name ?? '';
+  ignoreBrokenPipes();
+  const outcome = await supervise(plan, {
+    layout,
+    client: CLIENT,
+    env: context.env,
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    companion: { command: [process.execPath, CLI_FILE] },
+    say: context.say,
+    warn: context.warn,
+    onSnapshot: (snapshot) => context.say(describeStart(plan, label, snapshot)),
+  });
+  process.exitCode = outcome.exitCode;
+  context.say(describeEnd(plan, label, outcome, []));
+}
+
+function planOf(
+  resumedId: string | null,
+  options: RunOptions,
+  resolved: ResolvedJob,
+  { layout, config }: Project,
+  context: Context,
+): RunPlan {
+  const runId = resumedId ?? newRunId();
+  const { entry, argv, command, repo, python, job, stem } = resolved;
+  const recorded = { argv, command, cwd: job.cwd };
+  const parent = context.env.WADDLE_RUN;
+  const inside = !relative(layout.project, job.cwd).startsWith('..');
+  return {
+    runId,
+    start:
+      resumedId !== null
+        ? null
+        : {
+            ...recorded,
+            name: options.name ?? null,
+            default_name: `${stem}-${runId.slice(0, 4)}`,
+            project: options.project ?? null,
+            entry,
+            repo,
+            group: options.group ?? null,
+            notes: options.notes ?? null,
+            tags: options.tags,
+            parent: parent === undefined || parent === '' ? null : parent,
+            reproduces: null,
+          },
+    resume: recorded,
+    job,
+    python,
+    snapshot: {
+      autoCommit: options.autoCommit,
+      message: options.commitMessage,
+      policy: snapshotPolicy(config),
+      folder: inside ? layout.project : job.cwd,
+    },
+    tty: options.tty,
+    hangupIgnored: hangupWasIgnored(context.env),
+  };
+}
+
+/** The job's output goes on being recorded when nobody reads it any more (`waddle run … | head`). */
+function ignoreBrokenPipes(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.removeAllListeners('error');
+    stream.on('error', () => undefined);
+  }
+}

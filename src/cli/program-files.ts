@@ -1,0 +1,21 @@
+import { existsSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+
+/** The folder of the bundle that is running: `dist/`, wherever it was installed. */
+const DIST = basename(import.meta.dirname) === 'chunks' ? dirname(import.meta.dirname) : import.meta.dirname;
+
+/** The command line's own file, to start it again. */
+export const CLI_FILE = join(DIST, 'waddle.js');
+
+/** What starts a TypeScript or JavaScript entry. */
+export const BOOT_FILE = join(DIST, 'boot.js');
+
+/** Makes `waddleml/client` resolve in Node jobs that have not installed it. */
+export const RESOLVE_FILE = join(DIST, 'resolve-client.js');
+
+/** The folder that holds the Python package `waddle`: in a checkout and in the npm package beside `dist/`, in a wheel above it. */
+export function pythonFolder(): string {
+  const beside = join(DIST, '..', 'python');
+  if (existsSync(join(beside, 'waddle', '__init__.py'))) return beside;
+  return join(DIST, '..', '..');
+}

@@ -1,0 +1,80 @@
+import type { Snapshot } from '../git/snapshot-record.ts';
+import type { RunOutcome, RunPlan } from '../runner/supervise.ts';
+import { inert } from './inert.ts';
+
+/** Paths that a line names at most. */
+const NAMED = 3;
+
+/** What is said when the job starts: which run it is, and which code. */
+export function describeStart(plan: RunPlan, label: string, snapshot: Snapshot): string {
+  const again = plan.start === null ? 'resumes ' : '';
+  let text = `waddle: ${again}run ${plan.runId} (${inert(label)}), ${describeCode(snapshot)}\n`;
+  if (snapshot.left_out.length > 0) {
+    const names = snapshot.left_out.map((each) => `${inert(each.path)} (${each.reason})`);
+    text += `waddle: not in the snapshot: ${listed(names)}\n`;
+  }
+  for (const warning of snapshot.warnings) {
+    text += `waddle: ${inert(warning.message)}${warning.hint ? ` (${inert(warning.hint)})` : ''}\n`;
+  }
+  return text;
+}
+
+function describeCode(snapshot: Snapshot): string {
+  if (snapshot.commit === null)
+    return snapshot.base === null ? 'code not recorded' : `HEAD ${short(snapshot.base)}`;
+  const changed =
+    snapshot.changed_count === 0
+      ? ''
+      : ` with ${snapshot.changed_count === 1 ? '1 changed file' : `${snapshot.changed_count} changed files`}`;
+  return `commit ${short(snapshot.commit)}${snapshot.base === snapshot.commit ? '' : changed}`;
+}
+
+function short(id: string): string {
+  return id.slice(0, 10);
+}
+
+function listed(names: readonly string[]): string {
+  const more = names.length - NAMED;
+  return more > 0 ? `${names.slice(0, NAMED).join(', ')} and ${more} more` : names.join(', ');
+}
+
+/** What is said at the end. */
+export function describeEnd(
+  plan: RunPlan,
+  label: string,
+  outcome: RunOutcome,
+  metrics: FinalMetric[],
+): string {
+  let text = `waddle: run ${plan.runId} (${inert(label)}) ${describeStatus(outcome)}\n`;
+  const commit = outcome.snapshot?.commit ?? outcome.snapshot?.base;
+  if (commit) text += `waddle: commit ${short(commit)}\n`;
+  if (outcome.drift.length > 0) {
+    text += `waddle: changed while it ran: ${listed(outcome.drift.map((each) => `${inert(each.path)} (${each.change})`))}\n`;
+  }
+  if (metrics.length > 0) {
+    const shown = metrics.slice(0, 8).map(({ key, text: value }) => `${inert(key)} ${value}`);
+    const more = metrics.length - shown.length;
+    text += `waddle: ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}\n`;
+  }
+  return `${text}waddle: waddle show ${plan.runId}\n`;
+}
+
+export interface FinalMetric {
+  key: string;
+  /** Its last value, for a person. */
+  text: string;
+}
+
+function describeStatus(outcome: RunOutcome): string {
+  const took = ` after ${duration(outcome.seconds)}`;
+  const why = outcome.reason === null ? '' : `: ${outcome.reason}`;
+  if (outcome.status === 'completed') return `completed${took}`;
+  return `${outcome.status}${took} with exit code ${outcome.exitCode}${why}`;
+}
+
+function duration(seconds: number): string {
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}

@@ -1,0 +1,257 @@
+import { readFileSync, readlinkSync } from 'node:fs';
+import { setPriority } from 'node:os';
+import { dirname, isAbsolute } from 'node:path';
+import { eventTime } from '../events/line.ts';
+import { findDrift } from '../git/drift.ts';
+import type { SnapshotPolicy } from '../git/policy.ts';
+import { takeSnapshot } from '../git/snapshot.ts';
+import type { Snapshot } from '../git/snapshot-record.ts';
+import { listJournals } from '../journal/discover.ts';
+import { readHead } from '../journal/head.ts';
+import { type Layout, runFolder } from '../journal/layout.ts';
+import { identityOf, judgeLife, type ProcessIdentity } from '../journal/process-identity.ts';
+import { openPlainBytes, readLines } from '../journal/reader.ts';
+import { JournalWriter } from '../journal/writer.ts';
+import { COMPANION_PRIORITY } from './companion-process.ts';
+import { recoverConsole } from './console-recovery.ts';
+import { describeEnvironment, isPythonName } from './environment.ts';
+import { type GpuSample, watchGpus } from './gpu.ts';
+import { findProgram } from './interpreter.ts';
+import { SystemSampler } from './system-metrics.ts';
+
+/** The process beside a job: system metrics, environment, and what `waddle run` does where there is no `waddle run`. */
+export interface CompanionTask {
+  layout: Layout;
+  runId: string;
+  attempt: string;
+  /** The job's first process. */
+  pid: number;
+  /** The job's working directory. */
+  cwd: string;
+  /**
+   * `beside` a `waddle run`, which it watches by its stdin; `init` for a run that a program began by itself: then it
+   * takes the snapshot and tells that the run lives, too.
+   */
+  role: 'beside' | 'init';
+  client: string;
+  env: Record<string, string | undefined>;
+  stdin: NodeJS.ReadableStream;
+  /** Seconds between samples; 0 for none. */
+  everySeconds: number;
+  snapshot: { autoCommit: boolean; policy: SnapshotPolicy };
+  /** Keeps the store caught up until the signal; resolves when it has stopped. */
+  follow(signal: AbortSignal): Promise<void>;
+  /** The run has ended and this process is the last one that cares: seal and catch up. */
+  settle(): Promise<void>;
+}
+
+const BEAT_MS = 5000;
+/** How often the job is looked for, in ms. */
+const LOOK_MS = 500;
+
+/** Runs until the run has ended or the job is gone; never longer. */
+export async function accompany(task: CompanionTask): Promise<void> {
+  try {
+    setPriority(COMPANION_PRIORITY);
+  } catch {
+    // Not allowed: then at the job's own priority.
+  }
+  const folder = runFolder(task.layout, task.runId);
+  const journal = JournalWriter.open({
+    folder,
+    role: 'helper',
+    run: task.runId,
+    client: task.client,
+    attempt: task.attempt,
+  });
+  const job = identityOf(task.pid);
+  const stop = new AbortController();
+  const timers: NodeJS.Timeout[] = [];
+  const supervisor = task.role === 'beside' ? watchSupervisor(task.stdin) : null;
+  const note = (code: string, error: unknown) => {
+    const message = error instanceof Error ? error.message : String(error);
+    journal.append({ k: 'warning', t: eventTime(), code, message });
+  };
+  let beating = task.role === 'init';
+  const beat = () => void (beating && journal.append({ k: 'beat', t: eventTime() }));
+  beat();
+  timers.push(setInterval(beat, BEAT_MS));
+
+  const snapshot = task.role === 'init' ? recordSnapshot(task, journal, stop.signal, note) : null;
+  const describing = recordEnvironment(task, journal).catch((error) => note('environment-failed', error));
+  const sampling = task.everySeconds > 0 ? sampleSystem(task, journal, folder) : null;
+  const following = task.follow(stop.signal).catch((error) => note('ingest-failed', error));
+
+  const ended = await new Promise<'asked' | 'alone'>((resolve) => {
+    supervisor?.ended.then(() => resolve('asked'));
+    timers.push(
+      setInterval(() => {
+        // The supervisor is gone: somebody has to tell that the run lives.
+        if (supervisor?.died()) beating = true;
+        const finished = task.role === 'init' && hasEnded(folder, task.attempt);
+        if (finished || isGone(job)) {
+          // A living supervisor sees its job's end itself, and asks in a moment.
+          if (supervisor === null || supervisor.died()) resolve('alone');
+        }
+      }, LOOK_MS),
+    );
+  });
+
+  for (const timer of timers) clearInterval(timer);
+  await sampling?.finish();
+  await describing;
+  const taken = await snapshot;
+  if (ended === 'alone' && task.role === 'init' && taken) {
+    await recordDrift(task, taken, journal).catch((error) => note('drift-failed', error));
+  }
+  stop.abort();
+  await following;
+  journal.close();
+  if (ended === 'alone') {
+    recoverConsole(folder, task.runId, task.client);
+    await task.settle();
+  }
+}
+
+/** By its stdin: the line `end` asks to finish, a mere end of file means that the supervisor died. */
+function watchSupervisor(stdin: NodeJS.ReadableStream): { ended: Promise<void>; died(): boolean } {
+  let text = '';
+  let died = false;
+  const ended = new Promise<void>((resolve) => {
+    stdin.setEncoding('utf8');
+    stdin.on('data', (chunk) => {
+      text += String(chunk);
+      if (text.includes('end\n')) resolve();
+    });
+    const close = () => {
+      if (!text.includes('end\n')) died = true;
+    };
+    stdin.on('end', close);
+    stdin.on('error', close);
+  });
+  return { ended, died: () => died };
+}
+
+function isGone(job: ProcessIdentity): boolean {
+  // Where the start time is not known (it was gone before we looked, or no /proc), the pid alone must do.
+  return judgeLife(job) === 'dead' || (job.started === null && process.platform === 'linux');
+}
+
+/** Whether the program has ended the run itself (`finish()`): the `end` event in one of its journals. */
+function hasEnded(folder: string, attempt: string): boolean {
+  for (const { path, writer, sealed } of listJournals(folder)) {
+    if (writer !== attempt) continue;
+    if (sealed) return true;
+    const bytes = openPlainBytes(path);
+    if (bytes === null) continue;
+    try {
+      // `end` is written right before `close`, or followed by few lines.
+      const from = Math.max(0, bytes.length - 64 * 1024);
+      for (const { lines } of readLines(bytes, from)) {
+        if (lines.some(({ text }) => text?.startsWith('{"k":"end"'))) return true;
+      }
+    } finally {
+      bytes.close();
+    }
+  }
+  return false;
+}
+
+async function recordSnapshot(
+  task: CompanionTask,
+  journal: JournalWriter,
+  signal: AbortSignal,
+  note: (code: string, error: unknown) => void,
+): Promise<Snapshot | null> {
+  try {
+    const snapshot = await takeSnapshot({
+      cwd: task.cwd,
+      env: task.env,
+      privateDir: task.layout.privateGit,
+      folder: task.layout.project,
+      autoCommit: task.snapshot.autoCommit,
+      policy: task.snapshot.policy,
+      signal,
+    });
+    journal.append({ k: 'snapshot', t: eventTime(), snapshot });
+    if (snapshot.store === 'private') {
+      journal.append({ k: 'tag', t: eventTime(), key: 'waddle_workspace_snapshot', value: 'true' });
+    }
+    return snapshot;
+  } catch (error) {
+    note('snapshot-failed', error);
+    return null;
+  }
+}
+
+async function recordDrift(task: CompanionTask, snapshot: Snapshot, journal: JournalWriter): Promise<void> {
+  const { layout, cwd, env } = task;
+  const files = await findDrift({ snapshot, cwd, env, privateDir: layout.privateGit });
+  if (files.length === 0) return;
+  journal.append({ k: 'drift', t: eventTime(), files });
+  journal.append({ k: 'tag', t: eventTime(), key: 'waddle_code_changed', value: 'true' });
+}
+
+async function recordEnvironment(task: CompanionTask, journal: JournalWriter): Promise<void> {
+  const environment = await describeEnvironment({ python: pythonOf(task.pid, task.env), env: task.env });
+  journal.append({ k: 'env', t: eventTime(), environment });
+}
+
+/** The interpreter of a Python process, as it was called: a virtual environment's, not the one behind its link. */
+export function pythonOf(pid: number, env: Record<string, string | undefined>): string | null {
+  try {
+    const called = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')[0] ?? '';
+    const file = readlinkSync(`/proc/${pid}/exe`);
+    if (!isPythonName(file)) return null;
+    if (!isPythonName(called)) return file;
+    return findProgram(called, isAbsolute(called) ? '/' : readlinkSync(`/proc/${pid}/cwd`), env) ?? file;
+  } catch {
+    return null;
+  }
+}
+
+/** Samples now, a second later (rates need two), and then every so often. */
+function sampleSystem(
+  task: CompanionTask,
+  journal: JournalWriter,
+  folder: string,
+): { finish(): Promise<void> } {
+  const began = (readHead(folder)?.started_at ?? Date.now() / 1000) * 1000;
+  const sampler = new SystemSampler(task.pid, dirname(folder));
+  const tell = (values: Record<string, number>) => {
+    if (Object.keys(values).length === 0) return;
+    const step = Math.max(0, Math.round((Date.now() - began) / 1000));
+    journal.append({ k: 'm', t: eventTime(), s: step, v: values });
+  };
+  let last = 0;
+  const sample = async () => {
+    last = performance.now();
+    tell(await sampler.sample());
+  };
+  let busy = sample();
+  const next = () => {
+    busy = busy.then(sample, sample);
+  };
+  const soon = setTimeout(next, Math.min(1000, task.everySeconds * 500));
+  const timer = setInterval(next, task.everySeconds * 1000);
+  const endGpus = watchGpus(task.env, task.everySeconds, (gpu) => tell(gpuValues(gpu)));
+  return {
+    finish: async () => {
+      clearTimeout(soon);
+      clearInterval(timer);
+      endGpus();
+      // A last one where the job ran on well past the one before.
+      if (performance.now() - last > task.everySeconds * 500) next();
+      await busy.catch(() => undefined);
+    },
+  };
+}
+
+function gpuValues(gpu: GpuSample): Record<string, number> {
+  const { index, ...readings } = gpu;
+  const values: Record<string, number> = {};
+  for (const [name, value] of Object.entries(readings)) {
+    if (value !== null) values[`system/gpu${index}_${name}`] = value;
+  }
+  return values;
+}

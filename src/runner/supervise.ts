@@ -1,0 +1,453 @@
+import { constants as osConstants } from 'node:os';
+import type { Writable } from 'node:stream';
+import { WaddleError } from '../errors/waddle-error.ts';
+import { eventTime } from '../events/line.ts';
+import type { EventOf, RunError } from '../events/schema.ts';
+import { findDrift } from '../git/drift.ts';
+import { type SnapshotOptions, takeSnapshot } from '../git/snapshot.ts';
+import type { Snapshot } from '../git/snapshot-record.ts';
+import { readHead, writeHead } from '../journal/head.ts';
+import { consoleFile, type Layout, runFolder } from '../journal/layout.ts';
+import { identityOf } from '../journal/process-identity.ts';
+import { JournalWriter } from '../journal/writer.ts';
+import { type Companion, startCompanion } from './companion-process.ts';
+import { ConsoleFollower, type FollowedStream, removeConsoleFiles } from './console-follower.ts';
+import { describeEnvironment } from './environment.ts';
+import {
+  type JobCommand,
+  type JobExit,
+  type JobProcess,
+  SpawnFailure,
+  startJob,
+  startJobOnTerminal,
+} from './job-process.ts';
+import { isInForeground, killJob, signalJob } from './process-tree.ts';
+import { watchForStop } from './stop-watch.ts';
+
+/** Everything about a run that is decided before it begins. */
+export interface RunPlan {
+  runId: string;
+  /** What the `start` event tells; null where an existing run is resumed. */
+  start: Omit<EventOf<'start'>, 'k' | 't' | 'id' | 'attempt' | 'supervised'> | null;
+  /** What a `resume` event tells. */
+  resume: Pick<EventOf<'resume'>, 'argv' | 'command' | 'cwd'>;
+  job: JobCommand;
+  snapshot: Pick<SnapshotOptions, 'message' | 'autoCommit' | 'policy' | 'folder'>;
+  /** The job gets a pseudo-terminal of its own. */
+  tty: boolean;
+  /** SIGHUP was ignored when Waddle was started (nohup): it stays so, for the job too. */
+  hangupIgnored: boolean;
+  /** The Python interpreter that runs the job, where it is known to be Python. */
+  python: string | null;
+}
+
+export interface Supervision {
+  layout: Layout;
+  /** Name and version of this program, for the journal. */
+  client: string;
+  /** The environment in which git is run. */
+  env: Record<string, string | undefined>;
+  stdout: Writable;
+  stderr: Writable;
+  stdin: NodeJS.ReadStream;
+  /** How `waddle __helper` is called; null starts none. */
+  companion: { command: readonly string[] } | null;
+  say(text: string): void;
+  warn(text: string): void;
+  /** Called once, as soon as the code is pinned and the job is about to start. */
+  onSnapshot(snapshot: Snapshot): void;
+}
+
+export interface RunOutcome {
+  attempt: string;
+  status: 'completed' | 'failed' | 'aborted';
+  /** What `waddle run` exits with. */
+  exitCode: number;
+  signal: string | null;
+  reason: string | null;
+  snapshot: Snapshot | null;
+  drift: { path: string; change: string }[];
+  /** From the start of the supervision to the end of the job's output. */
+  seconds: number;
+}
+
+const BEAT_MS = 5000;
+/** A job that ended before this gets no companion: starting one would cost more than the job. */
+const COMPANION_AFTER_MS = 100;
+const DEFAULT_GRACE_S = 30;
+
+/** Someone asked the job to stop; however it then exits, the run is aborted. */
+interface Asked {
+  reason: string;
+  exitCode: number;
+}
+
+/**
+ * Runs a job to its end and journals everything about it. The steps, in order: journal and head, snapshot, job,
+ * companion; then the end, the drift of the code, the closing line. Resolves when the journal is closed and all output
+ * was shown.
+ */
+export async function supervise(plan: RunPlan, world: Supervision): Promise<RunOutcome> {
+  const began = performance.now();
+  const folder = runFolder(world.layout, plan.runId);
+  const asked: { by: Asked | null } = { by: null };
+  const abort = new AbortController();
+  // git starts first: everything else here is done while it works.
+  const snapshotting = takeSnapshot({
+    cwd: plan.job.cwd,
+    env: world.env,
+    privateDir: world.layout.privateGit,
+    signal: abort.signal,
+    ...plan.snapshot,
+  });
+  snapshotting.catch(() => undefined);
+  let journal: JournalWriter;
+  try {
+    journal = JournalWriter.open({
+      folder,
+      role: 'supervisor',
+      run: plan.runId,
+      client: world.client,
+      attempt: 'self',
+    });
+  } catch (error) {
+    abort.abort();
+    throw unwritable(folder, error);
+  }
+  const attempt = journal.name;
+  let job: JobProcess | null = null;
+  const signals = handleSignals({
+    hangupIgnored: plan.hangupIgnored,
+    shared: () => job !== null && !job.ownGroup,
+    ask: (by) => {
+      asked.by ??= by;
+      abort.abort();
+    },
+    job: () => job,
+    say: world.say,
+  });
+  try {
+    announce(plan, journal, folder, attempt);
+    const beat = setInterval(() => journal.append({ k: 'beat', t: eventTime() }), BEAT_MS);
+    const snapshot = await recordSnapshot(snapshotting, journal, world);
+    if (snapshot !== null) world.onSnapshot(snapshot);
+
+    let exit: JobExit = { code: null, signal: null };
+    let failure: SpawnFailure | null = null;
+    let follower: ConsoleFollower | null = null;
+    const companion: { started: Companion | null } = { started: null };
+    let companionTimer: NodeJS.Timeout | undefined;
+    let stopWatch: (() => void) | undefined;
+    if (asked.by === null) {
+      try {
+        job = await start(plan, world, folder, attempt);
+      } catch (error) {
+        if (!(error instanceof SpawnFailure)) throw error;
+        failure = error;
+      }
+      if (job !== null) {
+        const { pid } = job;
+        const { boot, pidns, started } = identityOf(pid);
+        journal.append({ k: 'job', t: eventTime(), attempt, pid, boot, pidns, started });
+        follower = new ConsoleFollower({ folder, attempt, journal, streams: streamsOf(plan, world) });
+        follower.pump();
+        companionTimer = setTimeout(() => {
+          companion.started = launchCompanion(plan, world, attempt, pid, journal);
+        }, COMPANION_AFTER_MS);
+        let killTimer: NodeJS.Timeout | undefined;
+        const own = job.ownGroup;
+        stopWatch = watchForStop(folder, attempt, (stop) => {
+          asked.by ??= { reason: 'stopped by `waddle stop`', exitCode: 143 };
+          signalJob(pid, own, 'SIGTERM');
+          clearTimeout(killTimer);
+          killTimer = setTimeout(() => killJob(pid, own), (stop.grace ?? DEFAULT_GRACE_S) * 1000);
+        });
+        exit = await job.exited;
+        clearTimeout(killTimer);
+      }
+    }
+    stopWatch?.();
+    clearTimeout(companionTimer);
+    clearInterval(beat);
+    const whole = follower?.finish() ?? true;
+    const outcome = judge(exit, failure, asked.by);
+    journal.append({
+      k: 'end',
+      t: eventTime(),
+      attempt,
+      status: outcome.status,
+      exit_code: outcome.exitCode,
+      signal: outcome.signal,
+      reason: outcome.reason,
+      error: outcome.error,
+      by: 'supervisor',
+    });
+    if (failure !== null) world.warn(`waddle: ${failure.message}\n${spawnHint(failure)}\n`);
+    job = null;
+    const [drift] = await Promise.all([
+      snapshot === null || failure !== null ? [] : recordDrift(snapshot, plan, journal, world),
+      companion.started?.stop(),
+      companion.started === null && failure === null && asked.by === null
+        ? recordEnvironment(plan, journal)
+        : undefined,
+    ]);
+    journal.close();
+    if (whole) removeConsoleFiles(folder, attempt);
+    await follower?.drained();
+    follower?.close();
+    return {
+      attempt,
+      status: outcome.status,
+      exitCode: outcome.exitCode,
+      signal: outcome.signal,
+      reason: outcome.reason,
+      snapshot,
+      drift,
+      seconds: (performance.now() - began) / 1000,
+    };
+  } finally {
+    signals.release();
+    journal.close();
+  }
+}
+
+export function unwritable(path: string, error: unknown): WaddleError {
+  const text = error instanceof Error ? error.message : String(error);
+  return new WaddleError(
+    'project-unwritable',
+    `${path} cannot be written: ${text}`,
+    'Check its permissions and the disk, or name another project folder: --dir PATH',
+    { cause: error },
+  );
+}
+
+/** The run's first lines, and its head. */
+function announce(plan: RunPlan, journal: JournalWriter, folder: string, attempt: string): void {
+  const t = eventTime();
+  if (plan.start === null) {
+    journal.append({ k: 'resume', t, attempt, ...plan.resume, supervised: true });
+    return;
+  }
+  journal.append({ k: 'start', t, id: plan.runId, attempt, ...plan.start, supervised: true });
+  const { name, default_name: fallback, project } = plan.start;
+  try {
+    if (readHead(folder) === null) {
+      writeHead(folder, {
+        id: plan.runId,
+        name: name ?? fallback ?? null,
+        project: project ?? null,
+        started_at: t,
+        last_step: null,
+      });
+    }
+  } catch {
+    // A full disk: the head is a convenience.
+  }
+}
+
+async function recordSnapshot(
+  snapshotting: Promise<Snapshot>,
+  journal: JournalWriter,
+  world: Supervision,
+): Promise<Snapshot | null> {
+  let snapshot: Snapshot;
+  try {
+    snapshot = await snapshotting;
+  } catch (error) {
+    if ((error as Error).name !== 'AbortError') {
+      const message = `the code could not be recorded: ${error instanceof Error ? error.message : String(error)}`;
+      journal.append({ k: 'warning', t: eventTime(), code: 'snapshot-failed', message });
+      world.warn(`waddle: ${message}\n`);
+    }
+    return null;
+  }
+  const t = eventTime();
+  journal.append({ k: 'snapshot', t, snapshot });
+  if (snapshot.store === 'private') {
+    journal.append({ k: 'tag', t, key: 'waddle_workspace_snapshot', value: 'true' });
+  }
+  return snapshot;
+}
+
+async function recordDrift(
+  snapshot: Snapshot,
+  plan: RunPlan,
+  journal: JournalWriter,
+  world: Supervision,
+): Promise<{ path: string; change: string }[]> {
+  try {
+    const files = await findDrift({
+      snapshot,
+      cwd: plan.job.cwd,
+      env: world.env,
+      privateDir: world.layout.privateGit,
+    });
+    if (files.length > 0) {
+      const t = eventTime();
+      journal.append({ k: 'drift', t, files });
+      journal.append({ k: 'tag', t, key: 'waddle_code_changed', value: 'true' });
+    }
+    return files;
+  } catch (error) {
+    const message = `whether the code changed while it ran could not be told: ${String(error)}`;
+    journal.append({ k: 'warning', t: eventTime(), code: 'drift-failed', message });
+    return [];
+  }
+}
+
+async function recordEnvironment(plan: RunPlan, journal: JournalWriter): Promise<void> {
+  try {
+    journal.append({
+      k: 'env',
+      t: eventTime(),
+      environment: await describeEnvironment({ python: plan.python, env: plan.job.env }),
+    });
+  } catch (error) {
+    const message = `the environment could not be described: ${String(error)}`;
+    journal.append({ k: 'warning', t: eventTime(), code: 'environment-failed', message });
+  }
+}
+
+function start(plan: RunPlan, world: Supervision, folder: string, attempt: string): Promise<JobProcess> {
+  const job: JobCommand = {
+    ...plan.job,
+    env: {
+      ...plan.job.env,
+      WADDLE_DIR: world.layout.project,
+      WADDLE_RUN: plan.runId,
+      WADDLE_ATTEMPT: attempt,
+      WADDLE_SUPERVISED: '1',
+      WADDLE_SUPERVISOR_PID: String(process.pid),
+    },
+  };
+  const stdout = consoleFile(folder, 1, attempt);
+  if (plan.tty) {
+    return startJobOnTerminal(job, stdout, { stdin: world.stdin, stdout: world.stdout });
+  }
+  return startJob(
+    job,
+    { stdout, stderr: consoleFile(folder, 2, attempt) },
+    { shareGroup: isInForeground(), keepHangup: plan.hangupIgnored },
+  );
+}
+
+function streamsOf(plan: RunPlan, world: Supervision): FollowedStream[] {
+  // On a pseudo-terminal the bytes are shown before they reach the file.
+  if (plan.tty) return [{ stream: 1, display: null }];
+  return [
+    { stream: 1, display: world.stdout },
+    { stream: 2, display: world.stderr },
+  ];
+}
+
+function launchCompanion(
+  plan: RunPlan,
+  world: Supervision,
+  attempt: string,
+  pid: number,
+  journal: JournalWriter,
+): Companion | null {
+  if (world.companion === null) return null;
+  return startCompanion({
+    command: world.companion.command,
+    project: world.layout.project,
+    runId: plan.runId,
+    attempt,
+    pid,
+    cwd: plan.job.cwd,
+    env: world.env,
+    onFailure: (message) => {
+      journal.append({ k: 'warning', t: eventTime(), code: 'helper-failed', message });
+      world.warn(`waddle: ${message}; the run goes on without system metrics\n`);
+    },
+  });
+}
+
+interface Judged {
+  status: 'completed' | 'failed' | 'aborted';
+  exitCode: number;
+  signal: string | null;
+  reason: string | null;
+  error: RunError | null;
+}
+
+function judge(exit: JobExit, failure: SpawnFailure | null, asked: Asked | null): Judged {
+  if (failure !== null) {
+    return {
+      status: 'failed',
+      exitCode: failure.exitCode,
+      signal: null,
+      reason: failure.message,
+      error: { type: 'SpawnFailure', message: failure.message, traceback: null },
+    };
+  }
+  const exitCode =
+    exit.signal === null
+      ? (exit.code ?? asked?.exitCode ?? 1)
+      : 128 + (osConstants.signals[exit.signal] ?? 0);
+  if (asked !== null) {
+    return { status: 'aborted', exitCode, signal: exit.signal, reason: asked.reason, error: null };
+  }
+  if (exit.signal !== null) {
+    const suspicion = exit.signal === 'SIGKILL' ? ' (perhaps the system ran out of memory)' : '';
+    const reason = `killed by ${exit.signal}${suspicion}`;
+    return { status: 'failed', exitCode, signal: exit.signal, reason, error: null };
+  }
+  const status = exitCode === 0 ? 'completed' : 'failed';
+  return { status, exitCode, signal: null, reason: null, error: null };
+}
+
+function spawnHint(failure: SpawnFailure): string {
+  return failure.exitCode === 127
+    ? 'Check its spelling and PATH.'
+    : 'Check that it is a program, and may be executed: chmod +x';
+}
+
+/**
+ * Takes the signals of this process while a job runs. Ctrl-C once asks the job to stop and waits, twice kills it with
+ * everything below it; SIGTERM, SIGHUP and SIGQUIT are passed on; all of these make the run aborted. SIGUSR1 and SIGUSR2
+ * (checkpoint requests of schedulers) are passed on as they are.
+ */
+function handleSignals(options: {
+  hangupIgnored: boolean;
+  /** Whether the job is in this process's group, so that the terminal's Ctrl-C has reached it already. */
+  shared(): boolean;
+  ask(by: Asked): void;
+  job(): JobProcess | null;
+  say(text: string): void;
+}): { release(): void } {
+  let interrupts = 0;
+  const forward = (signal: NodeJS.Signals) => {
+    const job = options.job();
+    if (job !== null) signalJob(job.pid, job.ownGroup, signal);
+  };
+  const ended = (signal: NodeJS.Signals, reason: string) => () => {
+    options.ask({ reason, exitCode: 128 + (osConstants.signals[signal] ?? 0) });
+    forward(signal);
+  };
+  const handlers: Partial<Record<NodeJS.Signals, () => void>> = {
+    SIGINT: () => {
+      interrupts += 1;
+      options.ask({ reason: 'interrupted (Ctrl-C)', exitCode: 130 });
+      const job = options.job();
+      if (interrupts > 1 && job !== null) {
+        killJob(job.pid, job.ownGroup);
+        return;
+      }
+      if (!options.shared()) forward('SIGINT');
+      if (job !== null) options.say('waddle: asked the job to stop; Ctrl-C once more kills it\n');
+    },
+    SIGTERM: ended('SIGTERM', 'SIGTERM to waddle'),
+    SIGQUIT: ended('SIGQUIT', 'SIGQUIT to waddle'),
+    SIGHUP: options.hangupIgnored ? () => undefined : ended('SIGHUP', 'SIGHUP to waddle (terminal closed)'),
+    SIGUSR1: () => forward('SIGUSR1'),
+    SIGUSR2: () => forward('SIGUSR2'),
+  };
+  const entries = Object.entries(handlers) as [NodeJS.Signals, () => void][];
+  for (const [signal, handler] of entries) process.on(signal, handler);
+  return {
+    release: () => {
+      for (const [signal, handler] of entries) process.off(signal, handler);
+    },
+  };
+}
