@@ -48,10 +48,10 @@ export interface IngestReport {
 }
 
 /** A transaction ends after so many lines or samples: few enough for memory, many enough to fill pages. */
-const BATCH_LINES = 65_536;
-const BATCH_SAMPLES = 131_072;
+const BATCH_LINES = 16_384;
+const BATCH_SAMPLES = 65_536;
 const BATCH_MS = 400;
-const CHUNK_BYTES = 1024 * 1024;
+const CHUNK_BYTES = 256 * 1024;
 
 const appliers = new WeakMap<Store, Applier>();
 

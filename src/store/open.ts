@@ -102,7 +102,7 @@ function openForWriting(path: string): Store {
       PRAGMA synchronous = NORMAL;
       PRAGMA wal_autocheckpoint = 4000;
       PRAGMA journal_size_limit = 67108864;
-      PRAGMA cache_size = -32768;
+      PRAGMA cache_size = -16384;
       PRAGMA temp_store = MEMORY;
     `);
     if (version < SCHEMA_VERSION) migrate(db, path);
