@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { findDrift } from './drift.ts';
 import { type Fixture, makeFixture } from './git-fixture.ts';
@@ -42,6 +43,19 @@ test('changed and removed files, but neither new nor touched ones', async () => 
   const user = (all: Record<string, string>) =>
     Object.entries(all).filter(([path]) => path.includes('/.git/'));
   expect(user(f.fingerprint())).toEqual(user(before));
+});
+
+test.each([0, 1000])('an edit of the same second and size, looked for %i ms later', async (later) => {
+  f.init();
+  f.write('train.py', 'v1\n');
+  f.write('clean.py', 'v1\n');
+  f.commit();
+  await sleep(1000 - (Date.now() % 1000));
+  f.write('train.py', 'v2\n');
+  const s = await f.snapshot();
+  f.write('train.py', 'v3\n');
+  await sleep(later);
+  expect(await drift(s)).toEqual([{ path: 'train.py', change: 'changed' }]);
 });
 
 test('works from another process, and without the index that was kept', async () => {

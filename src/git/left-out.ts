@@ -4,6 +4,9 @@ import type { LeftOut } from './snapshot-record.ts';
 /** More than this many for one reason, and whole folders are named instead of their files. */
 const foldFrom = 100;
 
+/** More than this many that are still single, and their folders stand for them, though parts of these are kept. */
+const singleLimit = 1000;
+
 /** `kept` are the paths that the snapshot holds: a folder with one of these in it is never named as a whole. */
 export function foldLeftOut(list: readonly LeftOut[], kept: () => Iterable<string>): LeftOut[] {
   const byReason = Map.groupBy(list, (each) => each.reason);
@@ -19,9 +22,12 @@ export function foldLeftOut(list: readonly LeftOut[], kept: () => Iterable<strin
     const taken = foldersOf(
       list.filter((each) => each.reason !== entries[0]?.reason).map((each) => each.path),
     );
+    const names = entries.map((entry) => wholeFolder(entry.path, held ?? new Set(), taken));
+    const tooMany = names.filter((name) => name === null).length > singleLimit;
     const folders = new Map<string, LeftOut>();
-    for (const entry of entries) {
-      const folder = wholeFolder(entry.path, held, taken);
+    for (const [at, entry] of entries.entries()) {
+      const part = tooMany ? entry.path.slice(0, entry.path.lastIndexOf('/') + 1) || null : null;
+      const folder = names[at] ?? part;
       const known = folder === null ? undefined : folders.get(folder);
       if (folder === null) result.push(entry);
       else if (!known) folders.set(folder, { ...entry, path: folder });

@@ -25,6 +25,8 @@ export interface NestedTaken {
   readonly nested: Snapshot['nested'];
   readonly leftOut: LeftOut[];
   readonly warnings: SnapshotWarning[];
+  /** One of them holds something that its own HEAD does not. */
+  dirty: boolean;
 }
 
 export async function takeNestedSnapshots(options: {
@@ -36,7 +38,7 @@ export async function takeNestedSnapshots(options: {
   take: TakeNested;
 }): Promise<NestedTaken> {
   const { top, commonDir, session, take } = options;
-  const result: NestedTaken = { entries: [], nested: [], leftOut: [], warnings: [] };
+  const result: NestedTaken = { entries: [], nested: [], leftOut: [], warnings: [], dirty: false };
   const present = options.found.filter(({ path }) =>
     fileStamp(top, Buffer.concat([path, Buffer.from('/.git')])),
   );
@@ -66,6 +68,7 @@ export async function takeNestedSnapshots(options: {
       result.warnings.push(...inner.warnings);
       continue;
     }
+    if (inner.dirty) result.dirty = true;
     result.entries.push({ path, mode: '160000', id: inner.commit });
     result.nested.push({ path: path.toString(), tree: inner.tree, commit: inner.commit });
     for (const each of inner.nested) result.nested.push({ ...each, path: name + each.path });

@@ -96,6 +96,7 @@ export async function snapshotRepository(
       session,
       take: options.take,
     });
+    snapshot.dirty ||= nested.dirty;
     const leftOut: LeftOut[] = [...missed, ...sorted.leftOut, ...nested.leftOut];
     const entries = [...sorted.removals, ...nestedChanges(nested.entries, index)];
     await clearMarks(git, sorted.assumed, sorted.skipped);
@@ -184,11 +185,14 @@ interface Described {
   missed: LeftOut[];
 }
 
-/** Three processes side by side, all of them reading. */
+/**
+ * Three processes side by side, all of them reading. What is uncommitted in submodules is found by their own snapshots;
+ * only where none are taken, status has to go into them.
+ */
 async function describe(git: Git, session: SnapshotSession, early: Promise<GitResult>): Promise<Described> {
   const missed: LeftOut[] = [];
   const [first, listed, logged] = await Promise.all([
-    runGitPastFilters(git, statusArguments(session.autoCommit ? 'none' : 'untracked', 'all')),
+    runGitPastFilters(git, statusArguments(session.autoCommit ? 'dirty' : 'untracked', 'all')),
     runGit({ ...git, deadline: undefined }, ['ls-files', '-v', '-s', '-z']),
     early,
   ]);
@@ -197,6 +201,10 @@ async function describe(git: Git, session: SnapshotSession, early: Promise<GitRe
     // The untracked files alone can take this long (a data folder on a network disk); tracked ones come first.
     missed.push({ path: './', size: null, mtime: null, reason: 'time' });
     result = await runGitPastFilters({ ...git, deadline: undefined }, statusArguments('dirty', 'no'));
+  }
+  if (!result.ok && listed.ok && parseIndexEntries(listed.out).submodules.length > 0) {
+    // Perhaps a submodule that git does not trust or cannot read; the rest can be described all the same.
+    result = await runGitPastFilters({ ...git, deadline: undefined }, statusArguments('all', 'all'));
   }
   const failed = !result.ok ? result : !listed.ok ? listed : null;
   if (failed) {

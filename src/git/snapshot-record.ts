@@ -13,7 +13,10 @@ export type LeftOutReason =
   | 'nested'
   | 'failed';
 
-/** A file, or a folder (its path then ends in `/`), that the snapshot lacks or may hold in another state. */
+/**
+ * A file that the snapshot lacks or may hold in another state; or, where they are many, a folder (its path then ends in
+ * `/`, size and time are of all its files that are left out). './' is everything not looked at in time.
+ */
 export interface LeftOut {
   path: string;
   size: number | null;

@@ -648,6 +648,26 @@ describe('repositories inside', () => {
     expect(f.files((await f.snapshot()).tree)['100644 sub']).toBe('a file\n');
   });
 
+  test('a submodule whose git dir is broken is kept as files, and spoils nothing else', async () => {
+    const sub = submodule();
+    writeFileSync(join(sub, '.git'), 'gitdir: /nowhere\n');
+    f.write('train.py', 'print(2)\n');
+    const s = await f.snapshot();
+    expect(s).toMatchObject({ store: 'repository', changed_count: 2, nested: [{ path: 'sub' }] });
+    expect(s.warnings).toMatchObject([{ code: 'corrupt' }]);
+    expect(f.files(s.nested[0]?.tree ?? '', f.privateDir)).toEqual({ '100644 lib.py': 'v1\n' });
+    expect(await f.snapshot({ autoCommit: false })).toMatchObject({ dirty: true, warnings: [] });
+  });
+
+  test('an untracked folder with a broken .git file', async () => {
+    start();
+    f.write('odd/.git', 'gitdir: /nowhere\n');
+    f.write('odd/code.py', 'x');
+    const s = await f.snapshot();
+    expect(s).toMatchObject({ store: 'repository', dirty: true });
+    expect(JSON.stringify([s.nested, s.changed])).toContain('odd');
+  });
+
   test('a submodule that is not there stays as in HEAD', async () => {
     submodule();
     f.git('submodule', '--quiet', 'deinit', '--all');

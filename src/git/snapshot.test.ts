@@ -9,6 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Fixture, makeFixture } from './git-fixture.ts';
 import { takeSnapshot } from './snapshot.ts';
@@ -153,14 +154,19 @@ describe('the common path', () => {
     expect(readdirSync(join(f.privateDir, 'indexes'))).toEqual([]);
   });
 
-  test('same-second, same-size edits are seen', async () => {
-    for (let round = 0; round < 4; round += 1) {
-      f.write('train.py', `print(${round})\n`);
-      f.commit(`round ${round}`);
-      f.write('train.py', `print(${round + 5})\n`);
-      const s = await f.snapshot();
-      expect(f.files(s.tree)['100644 train.py']).toBe(`print(${round + 5})\n`);
-    }
+  test.each([
+    ['in the same second', 0],
+    ['in a later second', 1000],
+  ])('same-second, same-size edits are seen by a snapshot %s', async (_, later) => {
+    // The commit and the edit have to fall into one second: start when one begins.
+    await sleep(1000 - (Date.now() % 1000));
+    f.write('train.py', 'print(1)\n');
+    f.commit();
+    f.write('train.py', 'print(2)\n');
+    expect(Date.now() % 1000).toBeLessThan(990);
+    await sleep(later);
+    const s = await f.snapshot();
+    expect(f.files(s.tree)['100644 train.py']).toBe('print(2)\n');
   });
 
   test('from a subfolder and through a symbolic link, the whole repository is recorded', async () => {
