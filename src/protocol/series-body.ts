@@ -8,8 +8,8 @@
  * for each series of the header at its offset, counted from here: its columns one after the other, n float64 each
  * ```
  *
- * A `raw` series has the columns x0, t0 and first alone: x1, t1, min, max and last are the same, and each count is 1.
- * A NaN is a NaN: in `first` and `last` a sample that was none, in `min` and `max` a bucket of nothing but such.
+ * A `raw` series has the columns x0 and first alone: x1, min, max, last and mean are the same, and each count is 1.
+ * A NaN is a NaN: in `first` and `last` a sample that was none, in `min`, `max` and `mean` a bucket of nothing but such.
  */
 import type { SeriesBlock, SeriesColumn, SeriesHeader } from './api.ts';
 
@@ -17,12 +17,12 @@ import type { SeriesBlock, SeriesColumn, SeriesHeader } from './api.ts';
 export interface DecodedSeries extends Omit<SeriesBlock, 'columns' | 'offset'> {
   x0: Float64Array;
   x1: Float64Array;
-  t0: Float64Array;
-  t1: Float64Array;
   min: Float64Array;
   max: Float64Array;
   first: Float64Array;
   last: Float64Array;
+  /** Of the values that are not NaN. */
+  mean: Float64Array;
   /** Samples in each bucket; undefined where each is one, or it was not asked for. */
   count: Float64Array | undefined;
   /** NaN samples in each bucket; undefined where there are none, or it was not asked for. */
@@ -38,10 +38,10 @@ export interface DecodedBody {
 /** What stands for a column that a raw series leaves out. */
 const SAME: Partial<Record<SeriesColumn, SeriesColumn>> = {
   x1: 'x0',
-  t1: 't0',
   min: 'first',
   max: 'first',
   last: 'first',
+  mean: 'first',
 };
 
 const NONE = new Float64Array(0);
@@ -63,12 +63,11 @@ export function decodeSeriesBody(body: ArrayBuffer): DecodedBody {
       ...block,
       x0: column('x0') ?? NONE,
       x1: column('x1') ?? NONE,
-      t0: column('t0') ?? NONE,
-      t1: column('t1') ?? NONE,
       min: column('min') ?? NONE,
       max: column('max') ?? NONE,
       first: column('first') ?? NONE,
       last: column('last') ?? NONE,
+      mean: column('mean') ?? NONE,
       count: column('count'),
       nan: column('nan'),
     };

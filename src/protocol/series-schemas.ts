@@ -1,5 +1,6 @@
 /** Charts: many series in one request, as schemas. The answer is binary: `series-body.ts`. */
 import { Type } from 'typebox';
+import { Maybe } from './common-schemas.ts';
 
 export const SeriesColumn = Type.Enum([
   'x0',
@@ -58,9 +59,14 @@ export const SeriesBlock = Type.Object({
   run: Type.String(),
   key: Type.String(),
   writer: Type.String(),
+  rank: Maybe(Type.Integer({ description: 'Of the process, where several log to one run.' })),
   segment: Type.Integer(),
   n: Type.Integer({ description: 'Values in each column.' }),
-  raw: Type.Boolean({ description: 'Each is one sample; the columns are then x0, t0 and first.' }),
+  arrival: Type.Boolean({
+    description:
+      'Its steps go back so often that x is the number of the sample, whatever axis was asked for.',
+  }),
+  raw: Type.Boolean({ description: 'Each is one sample; the columns are then x0 and first.' }),
   columns: Type.Array(SeriesColumn),
   offset: Type.Integer({
     description: 'Of its first column, in bytes from the end of the header’s padding.',
