@@ -1,12 +1,11 @@
-import { join } from 'node:path';
 import { WaddleError } from '../errors/waddle-error.ts';
 import { parseLine } from '../events/line.ts';
 import type { EventOf } from '../events/schema.ts';
-import { listJournals, listRuns } from '../journal/discover.ts';
-import { type RunHead, readHead } from '../journal/head.ts';
-import { type Layout, runFolder } from '../journal/layout.ts';
+import { listJournals } from '../journal/discover.ts';
+import { runFolder } from '../journal/layout.ts';
 import { openPlainBytes, readLines } from '../journal/reader.ts';
 import type { Context, Project } from './context.ts';
+import { withRuns } from './opened-store.ts';
 import type { RunOptions } from './run-options.ts';
 
 export interface ResumedRun {
@@ -25,8 +24,8 @@ export async function resumePlan(
   project: Project,
   context: Context,
 ): Promise<ResumedRun> {
-  const head = findRun(project.layout, wanted);
-  const name = head.name ?? head.id;
+  const run = await withRuns(context, [wanted], (_opened, [found]) => found);
+  const { id: runId, name } = run;
   for (const [flag, value] of Object.entries({ name: options.name, group: options.group })) {
     if (
       value !== undefined &&
@@ -36,18 +35,18 @@ export async function resumePlan(
       context.warn(`waddle: --${flag} is not used with --resume; later: waddle rename, waddle tag\n`);
     }
   }
-  if (options.words.length > 0) return { runId: head.id, name, options };
-  const start = findStart(runFolder(project.layout, head.id));
+  if (options.words.length > 0) return { runId, name, options };
+  const start = findStart(runFolder(project.layout, runId));
   if (start === null) {
     throw new WaddleError(
       'nothing-to-run',
-      `what run ${head.id} ran is not recorded`,
-      `Name it: waddle run --resume ${head.id} -- python train.py`,
+      `what run ${runId} ran is not recorded`,
+      `Name it: waddle run --resume ${runId} -- python train.py`,
       { exitCode: 2 },
     );
   }
   return {
-    runId: head.id,
+    runId,
     name,
     options: {
       ...options,
@@ -56,28 +55,6 @@ export async function resumePlan(
       words: (start.entry ? start.argv : start.command) ?? [],
     },
   };
-}
-
-/** The run that a person means, by the heads alone: an id, the newest of an exact name, a prefix, `@last~2`. */
-export function findRun(layout: Layout, wanted: string): RunHead {
-  const heads = listRuns(layout.runs)
-    .map((id) => readHead(join(layout.runs, id)))
-    .filter((head) => head !== null)
-    .sort((a, b) => b.started_at - a.started_at || (a.id < b.id ? 1 : -1));
-  const exact = heads.find((head) => head.id === wanted) ?? heads.find((head) => head.name === wanted);
-  if (exact !== undefined) return exact;
-  const fitting = wanted.length < 4 ? [] : heads.filter((head) => head.id.startsWith(wanted));
-  if (fitting.length > 1) {
-    throw new WaddleError(
-      'run-ambiguous',
-      `several runs begin with "${wanted}": ${fitting.map((head) => head.id).join(', ')}`,
-      'Give more letters of the one that is meant.',
-    );
-  }
-  const last = /^@last(?:~(\d+))?$/.exec(wanted);
-  const found = fitting[0] ?? (last === null ? undefined : heads[Number(last[1] ?? 0)]);
-  if (found !== undefined) return found;
-  throw new WaddleError('run-not-found', `there is no run "${wanted}"`, 'See which there are: waddle ls');
 }
 
 /** The run's first `start` event; null where it has none (a run whose journals lie elsewhere). */

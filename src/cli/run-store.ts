@@ -1,11 +1,101 @@
-import type { WaddleJson } from '../config/schema.ts';
-import type { Layout } from '../journal/layout.ts';
+/** The store beside a run: kept caught up while the job runs, brought up to its end, sealed. */
+import { WaddleError } from '../errors/waddle-error.ts';
+import { catchUp } from '../ingest/catch-up.ts';
+import { followJournals } from '../ingest/follow-journals.ts';
+import { sealEnded } from '../ingest/seal-ended.ts';
+import { type Layout, runFolder } from '../journal/layout.ts';
+import { hasConsoleFiles, recoverConsole } from '../runner/console-recovery.ts';
+import { openStore, type Store } from '../store/open.ts';
+import { type Project, storeFile } from './context.ts';
+import { formatNumber } from './format-number.ts';
+import { CLIENT } from './version.ts';
 
-/** Keeps the store caught up while a job runs. Resolves once the signal has stopped it. */
-export async function followStore(_layout: Layout, _config: WaddleJson, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+type Env = Record<string, string | undefined>;
+
+/** Keeps the store caught up until the signal. One process at a time does it, the others look on. */
+export async function followStore(project: Project, env: Env, signal: AbortSignal): Promise<void> {
+  const store = openStore(storeFile(project, env));
+  try {
+    await followJournals({
+      layout: project.layout,
+      store,
+      signal,
+      lease: true,
+      everyMs: 500,
+      // A store that is busy or a disk that is full: the next round tries again, and every reader catches up itself.
+      onError: () => undefined,
+    });
+  } finally {
+    store.close();
+  }
 }
 
-/** Brings the store up to date after a run, and seals what has ended. */
-export async function settleStore(_layout: Layout, _config: WaddleJson): Promise<void> {}
+export interface FinalState {
+  metrics: { key: string; text: string }[];
+  /** Log calls that were not kept, by reason. */
+  dropped: Record<string, number>;
+  /** What kept the store from being brought up to date; the journals have everything. */
+  problem: string | null;
+}
+
+/** Brings the store up to the end of a run, reads what its summary tells, and seals its journals. Never throws. */
+export function settleRun(project: Project, env: Env, runId: string): FinalState {
+  const state: FinalState = { metrics: [], dropped: {}, problem: null };
+  try {
+    const store = openStore(storeFile(project, env));
+    try {
+      catchUp({ layout: project.layout, store, runs: [runId] });
+      readState(store, runId, state);
+      sealEnded({ layout: project.layout, store, runs: [runId] });
+    } finally {
+      store.close();
+    }
+  } catch (error) {
+    state.problem = error instanceof WaddleError ? `${error.message}. ${error.hint}` : String(error);
+  }
+  return state;
+}
+
+function readState(store: Store, runId: string, state: FinalState): void {
+  const metrics = store
+    .prepare(
+      `SELECT key, last, last_is_nan FROM metric_summaries
+       WHERE run = (SELECT num FROM runs WHERE id = ?) AND key NOT LIKE 'system/%' ORDER BY last_ts DESC, key LIMIT 200`,
+    )
+    .all(runId);
+  for (const { key, last, last_is_nan: isNan } of metrics) {
+    state.metrics.push({ key: String(key), text: isNan === 1 ? 'NaN' : formatNumber(Number(last)) });
+  }
+  state.metrics.sort((a, b) => (a.key < b.key ? -1 : 1));
+  const journals = store
+    .prepare(
+      'SELECT dropped FROM journals WHERE run = (SELECT num FROM runs WHERE id = ?) AND dropped IS NOT NULL',
+    )
+    .all(runId);
+  for (const { dropped } of journals) {
+    const counts: unknown = JSON.parse(String(dropped));
+    if (typeof counts !== 'object' || counts === null) continue;
+    for (const [reason, count] of Object.entries(counts)) {
+      state.dropped[reason] = (state.dropped[reason] ?? 0) + Number(count);
+    }
+  }
+}
+
+/**
+ * Journals what jobs printed whose supervisors died before they could, for every run of the store that has not been
+ * settled. The store must be caught up; where this returns runs, catch up with them again.
+ */
+export function recoverLostOutput(layout: Layout, store: Store): string[] {
+  const recovered: string[] = [];
+  for (const { id } of store.prepare('SELECT id FROM folders WHERE live = 1').all()) {
+    const run = String(id);
+    const folder = runFolder(layout, run);
+    if (!hasConsoleFiles(folder)) continue;
+    try {
+      if (recoverConsole(folder, run, CLIENT)) recovered.push(run);
+    } catch {
+      // A full or read-only disk: the files stay, and the next one tries again.
+    }
+  }
+  return recovered;
+}

@@ -1,6 +1,7 @@
 import type { Snapshot } from '../git/snapshot-record.ts';
 import type { RunOutcome, RunPlan } from '../runner/supervise.ts';
 import { inert } from './inert.ts';
+import type { FinalState } from './run-store.ts';
 
 /** Paths that a line names at most. */
 const NAMED = 3;
@@ -39,30 +40,24 @@ function listed(names: readonly string[]): string {
 }
 
 /** What is said at the end. */
-export function describeEnd(
-  plan: RunPlan,
-  label: string,
-  outcome: RunOutcome,
-  metrics: FinalMetric[],
-): string {
+export function describeEnd(plan: RunPlan, label: string, outcome: RunOutcome, final: FinalState): string {
   let text = `waddle: run ${plan.runId} (${inert(label)}) ${describeStatus(outcome)}\n`;
   const commit = outcome.snapshot?.commit ?? outcome.snapshot?.base;
   if (commit) text += `waddle: commit ${short(commit)}\n`;
   if (outcome.drift.length > 0) {
     text += `waddle: changed while it ran: ${listed(outcome.drift.map((each) => `${inert(each.path)} (${each.change})`))}\n`;
   }
+  const { metrics, dropped } = final;
   if (metrics.length > 0) {
     const shown = metrics.slice(0, 8).map(({ key, text: value }) => `${inert(key)} ${value}`);
     const more = metrics.length - shown.length;
     text += `waddle: ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}\n`;
   }
+  const lost = Object.entries(dropped).filter(([, count]) => count > 0);
+  if (lost.length > 0) {
+    text += `waddle: not kept: ${lost.map(([reason, count]) => `${count} (${inert(reason)})`).join(', ')}\n`;
+  }
   return `${text}waddle: waddle show ${plan.runId}\n`;
-}
-
-export interface FinalMetric {
-  key: string;
-  /** Its last value, for a person. */
-  text: string;
 }
 
 function describeStatus(outcome: RunOutcome): string {

@@ -24,6 +24,8 @@ export function startCompanion(options: {
   /** The job's first process. */
   pid: number;
   cwd: string;
+  /** The job's Python interpreter, where it is known. */
+  python: string | null;
   env: Record<string, string | undefined>;
   /** Called at most once, where it cannot be started or ends before it should. */
   onFailure(message: string): void;
@@ -40,9 +42,10 @@ export function startCompanion(options: {
   let child: ChildProcess;
   try {
     const place = ['--dir', project, '--run', runId, '--attempt', attempt];
+    const python = options.python === null ? [] : ['--python', options.python];
     child = spawn(
       file,
-      [...first, '__helper', '--role', 'beside', ...place, '--pid', String(pid), '--cwd', cwd],
+      [...first, '__helper', '--role', 'beside', ...place, '--pid', String(pid), '--cwd', cwd, ...python],
       {
         cwd: project,
         env: options.env,

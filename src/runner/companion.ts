@@ -26,6 +26,8 @@ export interface CompanionTask {
   attempt: string;
   /** The job's first process. */
   pid: number;
+  /** The Python interpreter, where it is known; else it is looked for behind `pid`. */
+  python: string | null;
   /** The job's working directory. */
   cwd: string;
   /**
@@ -42,7 +44,7 @@ export interface CompanionTask {
   /** Keeps the store caught up until the signal; resolves when it has stopped. */
   follow(signal: AbortSignal): Promise<void>;
   /** The run has ended and this process is the last one that cares: seal and catch up. */
-  settle(): Promise<void>;
+  settle(): void;
 }
 
 const BEAT_MS = 5000;
@@ -109,7 +111,7 @@ export async function accompany(task: CompanionTask): Promise<void> {
   journal.close();
   if (ended === 'alone') {
     recoverConsole(folder, task.runId, task.client);
-    await task.settle();
+    task.settle();
   }
 }
 
@@ -193,7 +195,8 @@ async function recordDrift(task: CompanionTask, snapshot: Snapshot, journal: Jou
 }
 
 async function recordEnvironment(task: CompanionTask, journal: JournalWriter): Promise<void> {
-  const environment = await describeEnvironment({ python: pythonOf(task.pid, task.env), env: task.env });
+  const python = task.python ?? pythonOf(task.pid, task.env);
+  const environment = await describeEnvironment({ python, env: task.env });
   journal.append({ k: 'env', t: eventTime(), environment });
 }
 

@@ -2,7 +2,6 @@ import { closeSync, type FSWatcher, openSync, readSync, rmSync, watch } from 'no
 import type { Writable } from 'node:stream';
 import { eventTime } from '../events/line.ts';
 import { consoleFile } from '../journal/layout.ts';
-import type { JournalWriter } from '../journal/writer.ts';
 import { ConsoleLines } from './console-lines.ts';
 
 /** Bytes read at a time; a batch of lines is one write to the journal. */
@@ -14,6 +13,11 @@ const POLL_NOTIFIED_MS = 250;
 const PARTIAL_AFTER_MS = 1000;
 /** … and again, if it changed, this long after (ms). */
 const PARTIAL_EVERY_MS = 5000;
+
+/** Where lines go: a journal. False where they could not be written. */
+export interface LineSink {
+  appendLines(lines: string, count: number): boolean;
+}
 
 export interface FollowedStream {
   stream: 1 | 2;
@@ -39,7 +43,7 @@ export class ConsoleFollower {
   constructor(options: {
     folder: string;
     attempt: string;
-    journal: JournalWriter;
+    journal: LineSink;
     streams: readonly FollowedStream[];
     /** Epoch ms that the lines bear; default: when each is read. */
     time?: number;
@@ -185,7 +189,7 @@ class JournalCursor {
   #offset = 0;
   #stream: 1 | 2;
   #attempt: string;
-  #journal: JournalWriter;
+  #journal: LineSink;
   #lines = new ConsoleLines();
   /** Number of the next line. */
   #next = 0;
@@ -205,7 +209,7 @@ class JournalCursor {
     path: string,
     stream: 1 | 2,
     attempt: string,
-    journal: JournalWriter,
+    journal: LineSink,
     options: { known: number; time: number | undefined },
   ) {
     this.#fd = openSync(path, 'r');

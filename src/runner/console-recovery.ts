@@ -5,7 +5,7 @@ import { consoleFile } from '../journal/layout.ts';
 import { judgeLife, type ProcessIdentity } from '../journal/process-identity.ts';
 import { openPlainBytes, readLines } from '../journal/reader.ts';
 import { JournalWriter } from '../journal/writer.ts';
-import { ConsoleFollower, removeConsoleFiles } from './console-follower.ts';
+import { ConsoleFollower, type LineSink, removeConsoleFiles } from './console-follower.ts';
 
 /** An attempt whose output still lies in files. */
 interface Attempt {
@@ -25,14 +25,14 @@ interface Told {
  * Journals what a job printed where its supervisor died before it could, and removes the files. Every attempt whose
  * output still lies in files is looked at; one that a living process follows is left alone. Lines keep their numbers, so
  * that nothing is lost or doubled, even where two processes do this at once.
- * @param role the writer's: `helper`
- * @returns the number of attempts that were settled
+ * @param client name and version of this program
+ * @returns whether anything was added to the run's journals
  */
-export function recoverConsole(folder: string, run: string, client: string): number {
+export function recoverConsole(folder: string, run: string, client: string): boolean {
   const attempts = listConsoleFiles(folder);
-  if (attempts.length === 0) return 0;
+  if (attempts.length === 0) return false;
   const told = readTold(folder);
-  let settled = 0;
+  let added = false;
   for (const attempt of attempts) {
     const concerned = told.writers.filter((each) => each.attempt === attempt.name);
     const followed = concerned.some(
@@ -40,31 +40,35 @@ export function recoverConsole(folder: string, run: string, client: string): num
     );
     if (followed || concerned.length === 0) continue;
     const jobLives = concerned.some((each) => each.role === 'job' && judgeLife(each.identity) !== 'dead');
-    const journal = JournalWriter.open({ folder, role: 'helper', run, client, attempt: attempt.name });
+    // Only where there is a line to write: readers come by again and again while a job outlives its supervisor.
+    let journal: JournalWriter | null = null;
+    const sink: LineSink = {
+      appendLines: (lines, count) => {
+        journal ??= JournalWriter.open({ folder, role: 'helper', run, client, attempt: attempt.name });
+        added = true;
+        return journal.appendLines(lines, count);
+      },
+    };
+    const follower = new ConsoleFollower({
+      folder,
+      attempt: attempt.name,
+      journal: sink,
+      streams: attempt.streams.map((stream) => ({
+        stream,
+        display: null,
+        journaled: told.journaled.get(`${attempt.name}/${stream}`) ?? 0,
+      })),
+      time: lastWritten(folder, attempt),
+    });
     try {
-      const follower = new ConsoleFollower({
-        folder,
-        attempt: attempt.name,
-        journal,
-        streams: attempt.streams.map((stream) => ({
-          stream,
-          display: null,
-          journaled: told.journaled.get(`${attempt.name}/${stream}`) ?? 0,
-        })),
-        time: lastWritten(folder, attempt),
-      });
       const whole = follower.finish({ keepPartial: jobLives });
-      follower.close();
-      if (whole && !jobLives) {
-        journal.sync();
-        removeConsoleFiles(folder, attempt.name);
-        settled += 1;
-      }
+      if (whole && !jobLives) removeConsoleFiles(folder, attempt.name);
     } finally {
-      journal.close();
+      follower.close();
+      (journal as JournalWriter | null)?.close();
     }
   }
-  return settled;
+  return added;
 }
 
 /** Epoch milliseconds of the last write: the best that is known of when those lines came. */

@@ -355,6 +355,7 @@ function launchCompanion(
     attempt,
     pid,
     cwd: plan.job.cwd,
+    python: plan.python,
     env: world.env,
     onFailure: (message) => {
       journal.append({ k: 'warning', t: eventTime(), code: 'helper-failed', message });

@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
-import { layoutOf } from '../../journal/layout.ts';
 import { accompany } from '../../runner/companion.ts';
 import { type Context, openProject } from '../context.ts';
 import { snapshotPolicy } from '../run-options.ts';
-import { followStore, settleStore } from '../run-store.ts';
+import { followStore, settleRun } from '../run-store.ts';
 import { CLIENT } from '../version.ts';
 
 interface HelperFlags {
@@ -12,6 +11,7 @@ interface HelperFlags {
   pid: string;
   cwd: string;
   role?: string;
+  python?: string;
 }
 
 const DEFAULT_EVERY_S = 10;
@@ -23,26 +23,29 @@ export function define(command: Command, context: Context): void {
     .requiredOption('--attempt <name>')
     .requiredOption('--pid <pid>')
     .requiredOption('--cwd <folder>')
+    .option('--python <path>', 'the interpreter, where it is known')
     .option('--role <role>', 'beside (a waddle run) or init', 'init')
     .action((flags: HelperFlags) => help(flags, context));
 }
 
 async function help(flags: HelperFlags, context: Context): Promise<void> {
-  const { layout, config } = await openProject(context);
+  const project = await openProject(context);
+  const { layout, config } = project;
   await accompany({
-    layout: layoutOf(layout.project),
+    layout,
     runId: flags.run,
     attempt: flags.attempt,
     pid: Number(flags.pid),
     cwd: flags.cwd,
+    python: flags.python ?? null,
     role: flags.role === 'beside' ? 'beside' : 'init',
     client: CLIENT,
     env: context.env,
     stdin: process.stdin,
     everySeconds: config.system_metrics?.every_s ?? DEFAULT_EVERY_S,
     snapshot: { autoCommit: config.run?.auto_commit !== false, policy: snapshotPolicy(config) },
-    follow: (signal) => followStore(layout, config, signal),
-    settle: () => settleStore(layout, config),
+    follow: (signal) => followStore(project, context.env, signal),
+    settle: () => void settleRun(project, context.env, flags.run),
   });
   // Nothing may keep it: its stdin is a pipe that a forked child of the supervisor might hold open.
   process.exit(0);

@@ -5,6 +5,7 @@ import { ensureProjectFolder } from '../../journal/project-folder.ts';
 import { type RunPlan, supervise, unwritable } from '../../runner/supervise.ts';
 import { type Context, openProject, type Project } from '../context.ts';
 import { hangupWasIgnored } from '../hangup.ts';
+import { inert } from '../inert.ts';
 import { CLI_FILE } from '../program-files.ts';
 import { type ResolvedJob, resolveJob } from '../run-job.ts';
 import {
@@ -14,7 +15,6 @@ import {
   resolveOptions,
   snapshotPolicy,
 } from '../run-options.ts';
-import { resumePlan } from '../run-resume.ts';
 import { describeEnd, describeStart } from '../run-summary.ts';
 import { CLIENT } from '../version.ts';
 
@@ -31,7 +31,7 @@ async function run(words: string[], flags: RunFlags, context: Context): Promise<
   const project = await openProject(context);
   const { layout, config } = project;
   const asked = resolveOptions(flags, words, config, context);
-  const resumed = asked.resume === undefined ? null : await resumePlan(asked.resume, asked, project, context);
+  const resumed = asked.resume === undefined ? null : await resume(asked.resume, asked, project, context);
   const options = resumed?.options ?? asked;
   if (options.tty) await (await import('../../runner/job-process.ts')).needPty();
   const resolved = resolveJob(options, layout, context);
@@ -55,8 +55,20 @@ async function run(words: string[], flags: RunFlags, context: Context): Promise<
     warn: context.warn,
     onSnapshot: (snapshot) => context.say(describeStart(plan, label, snapshot)),
   });
-  process.exitCode = outcome.exitCode;
-  context.say(describeEnd(plan, label, outcome, []));
+  context.exitCode = outcome.exitCode;
+  // Loaded here: the store's parts must not hold up the start of a job.
+  const { settleRun } = await import('../run-store.ts');
+  const final = settleRun(project, context.env, plan.runId);
+  context.say(describeEnd(plan, label, outcome, final));
+  if (final.problem !== null) {
+    context.warn(`waddle: the store could not be brought up to date: ${inert(final.problem)}\n`);
+  }
+}
+
+async function resume(wanted: string, asked: RunOptions, project: Project, context: Context) {
+  // Loaded here: it reads the store, which a new run need not open before its job starts.
+  const { resumePlan } = await import('../run-resume.ts');
+  return resumePlan(wanted, asked, project, context);
 }
 
 function planOf(

@@ -8,7 +8,7 @@ import { type AttemptState, readAttempt } from '../../runner/attempt-state.ts';
 import { killJob, signalJob } from '../../runner/process-tree.ts';
 import { type Context, openProject } from '../context.ts';
 import { inert } from '../inert.ts';
-import { findRun } from '../run-resume.ts';
+import { withRuns } from '../opened-store.ts';
 import { CLIENT } from '../version.ts';
 
 const DEFAULT_GRACE_S = 30;
@@ -44,15 +44,15 @@ function parseGrace(text: string): number {
 
 async function stop(wanted: string, grace: number, context: Context): Promise<void> {
   const { layout } = await openProject(context);
-  const head = findRun(layout, wanted);
-  const folder = runFolder(layout, head.id);
-  const label = `${head.id} (${inert(head.name ?? '')})`;
+  const run = await withRuns(context, [wanted], (_opened, [found]) => found);
+  const folder = runFolder(layout, run.id);
+  const label = `${run.id} (${inert(run.name)})`;
   const state = readAttempt(folder);
   if (state === null || state.ended !== null) {
     context.say(`waddle: run ${label} is not running${state?.ended ? `: it ${state.ended.status}` : ''}\n`);
     return;
   }
-  const journal = JournalWriter.open({ folder, role: 'edits', run: head.id, client: CLIENT });
+  const journal = JournalWriter.open({ folder, role: 'edits', run: run.id, client: CLIENT });
   journal.append({ k: 'stop', t: eventTime(), grace, attempt: state.attempt });
   journal.close();
 
