@@ -2,18 +2,7 @@
 import { Type } from 'typebox';
 import { Maybe } from './common-schemas.ts';
 
-export const SeriesColumn = Type.Enum([
-  'x0',
-  'x1',
-  't0',
-  't1',
-  'min',
-  'max',
-  'first',
-  'last',
-  'count',
-  'nan',
-]);
+export const SeriesColumn = Type.Enum(['x0', 'x1', 'min', 'max', 'first', 'last', 'mean', 'count', 'nan']);
 
 const Axis = Type.Enum(['step', 'time', 'relative']);
 
