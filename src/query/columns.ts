@@ -26,7 +26,7 @@ export function parseSort(text: string): Sort {
  * backticks is part of the key. Throws `columns-invalid`.
  */
 export function parseColumns(text: string): Field[] {
-  const pieces = text.match(/(?:`[^`]*`|[^,`])+|`/g) ?? [];
+  const pieces = text.match(/(?:`[^`]*`|`[^`]*$|[^,`])+/g) ?? [];
   return pieces
     .filter((piece) => piece.trim() !== '')
     .map((piece) => parseField(piece, 'columns-invalid', 'column'));
