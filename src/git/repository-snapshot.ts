@@ -156,7 +156,7 @@ export async function snapshotRepository(
     }
     return snapshot;
   } catch (error) {
-    if (error instanceof WaddleError && error.code === 'pin-failed') {
+    if (error instanceof WaddleError && (error.code === 'pin-failed' || error.code === 'git-failed')) {
       throw new WaddleError('store-refused', error.message, error.hint, { cause: error });
     }
     throw error;
