@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -10,7 +11,7 @@ from ._values import clean_text, to_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, Set, Tuple, Union
+    from typing import Any, Callable, Dict, List, Tuple, Union
 
 #: The largest file that ``inline=True`` keeps in the journal, in bytes.
 MAX_INLINE = 65_536
@@ -64,10 +65,9 @@ def _inlined(data: bytes, mime: Any) -> Dict[str, Any]:
 def _keep_folder(waddle: str, folder: str) -> Dict[str, Any]:
     """Each file of a folder (links are followed; what is no file is left out), and a manifest of them."""
     entries: List[Dict[str, Any]] = []
-    own = os.path.realpath(waddle)
-    for path in _files(folder, {os.path.realpath(folder), own}):
+    for path in _files(folder, ()):
         with open(os.path.join(folder, path), "rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            mode = os.fstat(file.fileno()).st_mode & 0o777
             sha256, size = _store(waddle, lambda file=file: file.read(CHUNK))  # type: ignore[misc]
         entries.append({"path": clean_text(path), "size": size, "sha256": sha256, "mode": mode})
     entries.sort(key=lambda entry: str(entry["path"]))
@@ -81,21 +81,21 @@ def _keep_folder(waddle: str, folder: str) -> Dict[str, Any]:
     }
 
 
-def _files(folder: str, seen: Set[str], prefix: str = "") -> List[str]:
-    """The paths of the files below `folder`, relative, with `/`. A folder is visited once, however it is linked."""
+def _files(folder: str, above: Tuple[str, ...], prefix: str = "") -> List[str]:
+    """The paths of the files below `folder`, relative, with `/`; a link back to a folder above is not followed."""
     paths: List[str] = []
+    real = os.path.realpath(os.path.join(folder, prefix))
+    if real in above:
+        return paths
     with os.scandir(os.path.join(folder, prefix)) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
+        for entry in entries:
             path = prefix + entry.name
             if entry.is_dir():
-                real = os.path.realpath(entry.path)
-                if real not in seen:
-                    seen.add(real)
-                    paths.extend(_files(folder, seen, path + "/"))
+                paths.extend(_files(folder, (*above, real), path + "/"))
             elif entry.is_file():
                 paths.append(path)
-            elif entry.is_symlink():
-                raise FileNotFoundError(2, "a link to nothing", entry.path)
+            elif entry.is_symlink() and not os.path.exists(entry.path):
+                raise FileNotFoundError(errno.ENOENT, "a link to nothing", entry.path)
     return paths
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 from . import _command
@@ -22,7 +23,11 @@ def main() -> NoReturn:
         )
         raise SystemExit(1)
     # Jobs run under the interpreter that waddle was installed for, unless told otherwise.
-    os.environ.setdefault("WADDLE_WHEEL_PYTHON", sys.executable)
+    os.environ.setdefault("WADDLE_PYTHON", sys.executable)
+    if hasattr(signal, "SIGHUP"):
+        # Node gives SIGHUP its default back, so that it cannot see what `nohup` did.
+        ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        os.environ.setdefault("WADDLE_HANGUP_IGNORED", "1" if ignored else "0")
     arguments = command + sys.argv[1:]
     if os.name == "nt":
         import subprocess
