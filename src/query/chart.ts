@@ -53,7 +53,7 @@ export interface Chart {
 /**
  * A metric for a chart, from the rollups: it costs what its columns cost, not what its samples cost, and no spike is
  * lost, since a bucket keeps the least and the greatest value. It descends the pyramid only where a bucket is wider
- * than a column, so unevenly spread steps are as sharp as even ones, and a narrow range reaches the single samples. The
+ * than a column or crosses an end of the range, so unevenly spread steps are as sharp as even ones, and a narrow range reaches the single samples. The
  * buckets next to the range are given too, so that lines run to the edges. By time, a bucket in which a clock went back
  * is known by the times of its first and last sample alone. An unknown run or key has no lines.
  */
@@ -155,10 +155,12 @@ function seriesBuckets(db: DatabaseSync, series: MetricSeries, view: View): Buck
   let buckets = inView(columns, reader.cover(TOP_LEVEL, 0, series.count, series.segment, each));
   while (buckets.some((bucket) => bucket.openable > 0)) {
     // Few samples are left in view: each is shown alone.
-    const all = sampleCount(buckets) <= view.points;
+    const all = samplesInside(columns, buckets) <= view.points;
     const width = all ? -1 : openingWidth(buckets, columns.width, view.points);
     const opens = (bucket: Bucket | undefined): bucket is Bucket =>
-      bucket !== undefined && bucket.openable > 0 && bucket.x1 - bucket.x0 > width;
+      bucket !== undefined &&
+      bucket.openable > 0 &&
+      (bucket.x1 - bucket.x0 > width || (touches(columns, bucket) && (bucket.x0 < from || bucket.x1 > to)));
     const finer: Bucket[] = [];
     let opened = false;
     for (let index = 0; index < buckets.length; index++) {
@@ -185,9 +187,13 @@ function seriesBuckets(db: DatabaseSync, series: MetricSeries, view: View): Buck
   return buckets;
 }
 
-function sampleCount(buckets: readonly Bucket[]): number {
+function touches({ from, to }: Columns, bucket: Bucket): boolean {
+  return bucket.x1 >= from && bucket.x0 <= to;
+}
+
+function samplesInside(columns: Columns, buckets: readonly Bucket[]): number {
   let samples = 0;
-  for (const bucket of buckets) samples += bucket.count;
+  for (const bucket of buckets) if (touches(columns, bucket)) samples += bucket.count;
   return samples;
 }
 
@@ -205,10 +211,10 @@ function openingWidth(buckets: readonly Bucket[], column: number, points: number
 }
 
 /** Those that touch the range, and in each segment one more on either side, or the two that the range lies between. */
-function inView({ from, to }: Columns, buckets: Bucket[]): Bucket[] {
-  const touches = (bucket: Bucket): boolean => bucket.x1 >= from && bucket.x0 <= to;
+function inView(columns: Columns, buckets: Bucket[]): Bucket[] {
+  const { from, to } = columns;
   return buckets.filter((bucket, index) => {
-    if (touches(bucket)) return true;
+    if (touches(columns, bucket)) return true;
     const [before, after] = [buckets[index - 1], buckets[index + 1]];
     if (before !== undefined && before.segment === bucket.segment && bucket.x0 > to && before.x0 <= to)
       return true;

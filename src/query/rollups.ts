@@ -29,7 +29,7 @@ export interface Bucket {
 export interface Columns {
   from: number;
   to: number;
-  /** Buckets that start in one column and are no wider are read as one; below 0, each alone. */
+  /** Buckets in the range that start in one column and are no wider are read as one; below 0, each alone. */
   width: number;
 }
 
@@ -59,7 +59,7 @@ export interface RollupReader {
 export function rollupReader(db: DatabaseSync, series: MetricSeries, axis: ChartAxis): RollupReader {
   const { x0, x1, sample } = ENDS[axis];
   const group = (start: string, end: string, id: string) =>
-    `CASE WHEN ${end} - ${start} > $width OR ${end} < $from OR ${start} > $to THEN -1 - ${id}
+    `CASE WHEN ${end} - ${start} > $width OR ${start} < $from OR ${end} > $to THEN -1 - ${id}
       ELSE CAST((${start} - $from) * $scale AS INTEGER) END`;
   const ofTable = (table: string, expression: string) =>
     expression.replaceAll(/\b(step0|step1|dt0|dt1|seq|count|step|dt|id)\b/g, `${table}.$1`);
