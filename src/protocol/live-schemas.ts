@@ -93,6 +93,9 @@ export const LivePoints = Type.Object({
   run: Type.String(),
   key: Type.String(),
   writer: Type.String(),
+  seq: Type.Integer({
+    description: 'Number of the first of them in this writer’s series, from 0; see `end` of a series.',
+  }),
   step: Type.Array(Type.Number()),
   t: Type.Array(Time),
   v: Type.Array(MetricNumber),

@@ -43,6 +43,12 @@ export const ArtifactsQuery = Type.Object({
 
 /** `GET /api/runs/<id>/artifacts/<name>`. */
 export const ArtifactQuery = Type.Object({
+  name: Type.Optional(
+    Type.String({
+      maxLength: 10_000,
+      description: 'Its name, where a path cannot hold it (`..`): beats the path.',
+    }),
+  ),
   path: Type.Optional(Type.String({ maxLength: 10_000, description: 'A file within a folder.' })),
   sha256: Type.Optional(Type.String({ pattern: '^[0-9a-f]{64}$', description: 'This version of it.' })),
   download: Type.Optional(Type.Boolean({ description: 'As an attachment.' })),

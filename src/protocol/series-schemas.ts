@@ -56,6 +56,10 @@ export const SeriesBlock = Type.Object({
       'Its steps go back so often that x is the number of the sample, whatever axis was asked for.',
   }),
   raw: Type.Boolean({ description: 'Each is one sample; the columns are then x0 and first.' }),
+  end: Type.Integer({
+    description:
+      'Samples of this writer’s series that were there: live points from `seq` = end on continue it.',
+  }),
   columns: Type.Array(SeriesColumn),
   offset: Type.Integer({
     description: 'Of its first column, in bytes from the end of the header’s padding.',
