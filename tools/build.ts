@@ -5,7 +5,17 @@
  * Built beside and moved in file by file, entries last: a `waddle` that runs meanwhile finds whole files. What an earlier
  * build left is removed only with `--clean`, or once nothing that started before can still want it.
  */
-import { chmodSync, globSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  globSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { rolldown } from 'rolldown';
 
@@ -31,6 +41,33 @@ async function bundle(input: Record<string, string>): Promise<void> {
   await build.close();
 }
 
+/** The client's types: `client.ts` holds all that it exports in full, so that its declarations need no other file. */
+function declareClient(): void {
+  const out = join(staging, 'types');
+  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+  const options = ['--declaration', '--emitDeclarationOnly', '--noEmit', 'false', '--ignoreConfig'];
+  const language = ['--target', 'es2024', '--module', 'nodenext', '--types', 'node', '--skipLibCheck'];
+  const imports = ['--allowImportingTsExtensions', '--resolveJsonModule'];
+  const client = join(root, 'src/client/client.ts');
+  execFileSync(process.execPath, [
+    tsc,
+    ...options,
+    ...language,
+    ...imports,
+    '--rootDir',
+    root,
+    '--outDir',
+    out,
+    client,
+  ]);
+  const declarations = readFileSync(join(out, 'src/client/client.d.ts'), 'utf8');
+  if (/\bimport\b.*['"]\.{1,2}\//.test(declarations)) {
+    throw new Error('dist/client.d.ts would refer to files that are not published');
+  }
+  writeFileSync(join(staging, 'client.d.ts'), declarations);
+  rmSync(out, { recursive: true });
+}
+
 function moveIn(): void {
   const files = globSync('**/*.*', { cwd: staging }).sort(
     (a, b) => Number(b.includes('/')) - Number(a.includes('/')),
@@ -49,6 +86,13 @@ function moveIn(): void {
 if (process.argv.includes('--clean')) rmSync(dist, { recursive: true, force: true });
 try {
   await bundle({ waddle: 'src/cli/entry.ts' });
+  // Apart from the command line: a job that logs must not load any of it.
+  await bundle({
+    client: 'src/client/client.ts',
+    boot: 'src/client/boot.ts',
+    'resolve-client': 'src/client/resolve-client.ts',
+  });
+  declareClient();
   chmodSync(join(staging, 'waddle.js'), 0o755);
   moveIn();
 } finally {

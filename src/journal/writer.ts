@@ -108,6 +108,11 @@ export class JournalWriter {
     return false;
   }
 
+  /** Counts something that was refused before it came to a write; the closing line tells. */
+  drop(reason: string, count = 1): void {
+    this.#dropped[reason] = (this.#dropped[reason] ?? 0) + count;
+  }
+
   get closed(): boolean {
     return this.#fd === undefined;
   }
