@@ -175,7 +175,7 @@ function snapshotOf(layout: Layout, plan: Partial<SnapshotRecord>): SnapshotReco
     incomplete: false,
     left_out: [],
     nested: [],
-    changed: [{ path: 'train.py', status: 'modified' }],
+    changed: [{ path: 'train.py', status: 'M' }],
     changed_count: 1,
     object_format: 'sha1',
     warnings: [],

@@ -3,42 +3,18 @@ import { createHash, randomBytes } from 'node:crypto';
 import { createWriteStream, linkSync, lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import type { ManifestEntry } from '../blobs/folder-manifest.ts';
 import { isSystemError, WaddleError } from '../errors/waddle-error.ts';
 import { inert } from './inert.ts';
 
-/** One file to be written. */
-export interface FilePlan {
-  /** Absolute path. */
-  path: string;
-  sha256: string;
-  size: number;
-  /** Permission bits; only the executable ones are taken over. */
-  mode?: number | undefined;
-}
-
-/** An entry of a folder's manifest, as far as it can be trusted: not at all. */
-interface ManifestEntry {
-  path: string;
-  size: number;
-  sha256: string;
-  mode?: number | undefined;
-}
-
 /**
- * Reads a folder's manifest.
+ * Checks a folder's manifest, which may come from anybody.
  * @throws WaddleError where it is no list of files, or names a place outside its folder
  */
-export function parseManifest(text: string): ManifestEntry[] {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw badManifest('it is not JSON', error);
-  }
-  if (!Array.isArray(value)) throw badManifest('it is not a list');
+export function checkManifest(entries: readonly unknown[]): ManifestEntry[] {
   const files = new Set<string>();
   const folders = new Set<string>();
-  const entries = value.map((item: unknown): ManifestEntry => {
+  const checked = entries.map((item): ManifestEntry => {
     if (typeof item !== 'object' || item === null) throw badManifest('an entry is not an object');
     const { path, size, sha256, mode } = item as Record<string, unknown>;
     if (typeof path !== 'string' || !isInside(path)) {
@@ -50,20 +26,19 @@ export function parseManifest(text: string): ManifestEntry[] {
     if (files.has(path)) throw badManifest(`it names ${inert(path)} twice`);
     files.add(path);
     for (let folder = dirname(path); folder !== '.'; folder = dirname(folder)) folders.add(folder);
-    return { path, size, sha256, mode: typeof mode === 'number' ? mode : undefined };
+    return { path, size, sha256, mode: typeof mode === 'number' ? mode : 0o644 };
   });
   for (const path of files) {
     if (folders.has(path)) throw badManifest(`it names ${inert(path)} as a file and as a folder`);
   }
-  return entries;
+  return checked;
 }
 
-function badManifest(what: string, cause?: unknown): WaddleError {
+export function badManifest(what: string): WaddleError {
   return new WaddleError(
     'manifest-invalid',
     `the artifact's list of files cannot be trusted: ${what}`,
     'Nothing was written. Log the artifact again, or pull it again.',
-    { cause },
   );
 }
 
@@ -93,35 +68,56 @@ export function whatIsAt(path: string): 'nothing' | 'file' | 'folder' | 'other' 
 }
 
 /**
- * Makes the folders of a file below `top`, one by one, and refuses one that is a link or a file: a link could lead out of
- * the place that was named.
+ * Looks where the files of a folder are to go, before anything is written.
+ * @throws WaddleError where a link or a file stands where a folder is needed (a link could lead out of the place that was
+ * named), or where a file is in the way and `force` is not set
  */
-export function makeFoldersBelow(top: string, parts: readonly string[]): void {
-  let folder = top;
-  for (const part of parts) {
-    folder = join(folder, part);
-    const found = whatIsAt(folder);
-    if (found === 'nothing') mkdirSync(folder);
-    else if (found !== 'folder') {
-      throw new WaddleError(
-        'in-the-way',
-        `${inert(folder)} is in the way: a folder has to be there`,
-        'Move it away, or name another destination.',
-      );
+export function checkPlaces(top: string, entries: readonly ManifestEntry[], force: boolean): void {
+  const seen = new Set<string>();
+  for (const { path } of entries) {
+    const parts = path.split('/');
+    for (let depth = 0; depth < parts.length; depth += 1) {
+      const place = join(top, ...parts.slice(0, depth));
+      if (seen.has(place)) continue;
+      seen.add(place);
+      const found = whatIsAt(place);
+      if (found !== 'folder' && found !== 'nothing') throw inTheWay(place);
     }
+    const found = whatIsAt(join(top, path));
+    if (found === 'folder') throw inTheWay(join(top, path));
+    if (found !== 'nothing' && !force) throw occupied(join(top, path));
   }
 }
 
+/** Makes the folders above a file, one by one, following no link. */
+export function makeFolders(top: string, path: string): void {
+  let folder = top;
+  for (const part of path.split('/').slice(0, -1)) {
+    folder = join(folder, part);
+    const found = whatIsAt(folder);
+    if (found === 'nothing') mkdirSync(folder);
+    else if (found !== 'folder') throw inTheWay(folder);
+  }
+}
+
+function inTheWay(path: string): WaddleError {
+  return new WaddleError(
+    'in-the-way',
+    `${inert(path)} is in the way`,
+    'Move it away, or name another destination.',
+  );
+}
+
 /**
- * Writes one file from a stream of its bytes: to a temporary name first, moved in once its hash is right.
+ * Writes one file from a stream of its bytes: to a temporary name beside it first, moved in once its hash is right.
  * @throws WaddleError where the bytes are not the ones that were recorded, or a file is in the way and `force` is not set
  */
-export async function writeFile(
-  plan: FilePlan,
+export async function writeVerified(
+  file: { path: string; sha256: string; executable: boolean },
   bytes: AsyncIterable<Uint8Array>,
   options: { force: boolean },
 ): Promise<void> {
-  const temporary = join(dirname(plan.path), `.waddle-get-${randomBytes(6).toString('hex')}.tmp`);
+  const temporary = join(dirname(file.path), `.waddle-get-${randomBytes(6).toString('hex')}.tmp`);
   const hash = createHash('sha256');
   try {
     await pipeline(
@@ -131,11 +127,11 @@ export async function writeFile(
           yield chunk;
         }
       },
-      createWriteStream(temporary, { flags: 'wx', mode: ((plan.mode ?? 0) & 0o111) === 0 ? 0o666 : 0o777 }),
+      createWriteStream(temporary, { flags: 'wx', mode: file.executable ? 0o777 : 0o666 }),
     );
-    if (hash.digest('hex') !== plan.sha256) throw damaged(plan.path);
-    if (options.force) renameSync(temporary, plan.path);
-    else publish(temporary, plan.path);
+    if (hash.digest('hex') !== file.sha256) throw damaged(file.path);
+    if (options.force) renameSync(temporary, file.path);
+    else publish(temporary, file.path);
   } finally {
     rmSync(temporary, { force: true });
   }
@@ -161,6 +157,6 @@ export function damaged(what: string): WaddleError {
   return new WaddleError(
     'artifact-damaged',
     `the stored bytes of ${inert(what)} are not the ones that were logged`,
-    'waddle doctor checks the artifact store; waddle pull brings sound bytes where a collector has them.',
+    'waddle doctor says which files of the artifact store are damaged.',
   );
 }

@@ -24,11 +24,17 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   { name: 'ls', summary: 'list the runs', load: () => import('./commands/ls.ts') },
   { name: 'logs', summary: 'show what a run printed', load: () => import('./commands/logs.ts') },
+  {
+    name: 'get',
+    summary: "bring an artifact's bytes back to disk",
+    load: () => import('./commands/get.ts'),
+  },
   { name: 'tag', summary: 'set or remove tags of a run', load: () => import('./commands/tag.ts') },
   { name: 'note', summary: 'write notes on a run', load: () => import('./commands/note.ts') },
   { name: 'rename', summary: 'give a run another name', load: () => import('./commands/rename.ts') },
   { name: 'archive', summary: 'put runs out of sight', load: () => import('./commands/archive.ts') },
   { name: 'rm', summary: 'remove runs', load: () => import('./commands/rm.ts') },
+  { name: 'gc', summary: 'reclaim the space of removed runs', load: () => import('./commands/gc.ts') },
   { name: 'run', summary: 'run a job and log everything about it', load: () => import('./commands/run.ts') },
   { name: 'stop', summary: 'ask a running job to stop', load: () => import('./commands/stop.ts') },
   {

@@ -88,6 +88,9 @@ async function buildProgram(argv: readonly string[], context: Context): Promise<
       getOutHasColors: () => context.colors,
     });
   const named = argv[0] === 'help' ? argv[1] : argv.find((word) => !word.startsWith('-'));
+  if (named !== undefined && named !== 'help' && !COMMANDS.some((entry) => entry.name === named)) {
+    throw unknownCommand(named);
+  }
   for (const entry of COMMANDS) {
     const command = program.command(entry.name, { hidden: entry.hidden === true });
     command.summary(entry.summary).description(entry.summary);
@@ -103,10 +106,7 @@ async function buildProgram(argv: readonly string[], context: Context): Promise<
     const { define } = await entry.load();
     define(command, context);
   }
-  program.allowExcessArguments().action(() => {
-    if (named !== undefined) throw unknownCommand(named);
-    program.outputHelp();
-  });
+  program.action(() => program.outputHelp());
   return program;
 }
 

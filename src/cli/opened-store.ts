@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import type { WaddleJson } from '../config/schema.ts';
 import { WaddleError } from '../errors/waddle-error.ts';
-import { catchUp } from '../ingest/catch-up.ts';
+import { catchUp, type IngestReport } from '../ingest/catch-up.ts';
 import { listJournals, listRuns as listRunFolders } from '../journal/discover.ts';
 import type { Layout } from '../journal/layout.ts';
 import { ensureProjectFolder } from '../journal/project-folder.ts';
@@ -87,10 +87,13 @@ function open(context: Context, path: string): Store {
   }
 }
 
-/** Brings the store up to the journals of all runs, or of these. What could not be read is told. */
-export async function refresh(opened: Opened, runs?: readonly string[]): Promise<void> {
+/**
+ * Brings the store up to the journals of all runs, or of these. What could not be read is told. Resolves to undefined
+ * where the store can only be read.
+ */
+export async function refresh(opened: Opened, runs?: readonly string[]): Promise<IngestReport | undefined> {
   const { context, layout, store } = opened;
-  if (store.readOnly) return;
+  if (store.readOnly) return undefined;
   const progress = startProgress(context);
   const report = catchUp({
     layout,
@@ -110,6 +113,7 @@ export async function refresh(opened: Opened, runs?: readonly string[]): Promise
   for (const { path, message } of report.failed) {
     context.warn(`waddle: ${inert(path)} could not be read: ${inert(message)}\n`);
   }
+  return report;
 }
 
 /**
