@@ -1,5 +1,19 @@
+import { ingest } from './cases/ingest.ts';
+import { list } from './cases/list.ts';
+import { longSeries } from './cases/long-series.ts';
 import { pythonClient } from './cases/python-client.ts';
+import { runCommand } from './cases/run.ts';
+import { snapshot } from './cases/snapshot.ts';
+import { start } from './cases/start.ts';
 import type { Bench } from './figure.ts';
 
 /** Every benchmark, in the order in which data flows. */
-export const BENCHES: readonly Bench[] = [pythonClient];
+export const BENCHES: readonly Bench[] = [
+  start,
+  snapshot,
+  runCommand,
+  pythonClient,
+  ingest,
+  longSeries,
+  list,
+];
