@@ -21,7 +21,10 @@ ATTEMPT = "supervisor-aaaabbbb"
 #: A `waddle` that notes how it was called.
 RECORDER = """#!/bin/sh
 printf '%s\\n' "$@" > "$WADDLE_RECORD.new"
-echo "sid=$(cut -d' ' -f6 /proc/$$/stat) ppid=$PPID pid=$$ run=$WADDLE_RUN stdin=$(readlink /proc/self/fd/0)" > "$WADDLE_RECORD.how"
+{
+  echo "sid=$(cut -d' ' -f6 /proc/$$/stat) ppid=$PPID pid=$$"
+  echo "run=$WADDLE_RUN stdin=$(readlink /proc/self/fd/0)"
+} > "$WADDLE_RECORD.how"
 mv "$WADDLE_RECORD.new" "$WADDLE_RECORD"
 """
 

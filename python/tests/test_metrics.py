@@ -78,9 +78,7 @@ class Metrics(ProjectTest):
         for key in ("none", "text", "list", "far"):
             self.assertEqual(len([line for line in lines if "metric '%s'" % key in line]), 1, lines)
         journal = self.journal()
-        self.assertEqual(
-            journal.of("close")[0]["dropped"], {"not_a_number": 20, "bad_step": 3, "not_a_mapping": 1}
-        )
+        self.assertEqual(journal.of("close")[0]["dropped"], {"not_a_number": 20, "bad_step": 3, "not_a_mapping": 1})
         self.assertEqual(len(journal.of("warning")), 5)
         self.assertEqual(samples([journal], "kept"), [(step, 1.0) for step in range(5)])
         self.assertEqual(samples([journal], "7"), [(0, 1.0)])

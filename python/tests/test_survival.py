@@ -91,9 +91,7 @@ class Survival(ProjectTest):
         parent = journals[0]
         self.assertEqual(samples([parent]), [("parent", 0, 1.0), ("parent", 1, 1.0)])
         for worker in range(4):
-            self.assertEqual(
-                samples(journals[1:], "worker/%d" % worker), [(step, float(step)) for step in range(100)]
-            )
+            self.assertEqual(samples(journals[1:], "worker/%d" % worker), [(step, float(step)) for step in range(100)])
         self.assertEqual(len({journal.events[0]["pid"] for journal in journals}), 5)
         self.assertEqual({journal.events[0]["attempt"] for journal in journals}, {parent.events[0]["writer"]})
         ends = [journal.events for journal in journals if journal.of("end")]
@@ -258,6 +256,7 @@ class Survival(ProjectTest):
             """
         )
         self.assertEqual(done.out.strip(), "none")
+        self.wait_for(lambda: os.path.exists(self.record))
 
 
 class FullDisk(ProjectTest):
@@ -329,8 +328,10 @@ class FullDisk(ProjectTest):
         (journal,) = self.journals(os.path.join(runs, run))
         for key in ("before", "after"):
             self.assertEqual(samples([journal], key), [(step, 1.0) for step in range(50)])
-        kept = len(samples([journal], "during")) + len(samples([journal], "during2")) + len(
-            [event for event in journal.of("param") if event["key"] == "p"]
+        kept = (
+            len(samples([journal], "during"))
+            + len(samples([journal], "during2"))
+            + len([event for event in journal.of("param") if event["key"] == "p"])
         )
         asked = 300 if "limited" in runs else 9000
         dropped = journal.of("close")[0]["dropped"]
@@ -409,5 +410,3 @@ class Children(ProjectTest):
         self.assertEqual(sorted(journal.events[0]["rank"] for journal in journals), list(range(8)))
         for n in range(8):
             self.assertEqual(samples(journals, "p%d" % n), [(step, float(step)) for step in range(500)])
-
-

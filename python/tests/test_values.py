@@ -98,7 +98,7 @@ class Params(unittest.TestCase):
         self.assertEqual(self.plain(Colour.RED), 3)
 
     def test_what_json_lacks_becomes_text(self):
-        self.assertEqual(self.plain({1, 1}), "{1}")
+        self.assertEqual(self.plain({1}), "{1}")
         self.assertEqual(self.plain(1j), "1j")
         self.assertEqual(self.plain({3: 1, None: 2}), {"3": 1, "None": 2})
         self.assertEqual(self.plain(Loud()), "<unprintable Loud>")

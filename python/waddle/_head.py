@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import os
 
+from ._identity import random_name
+from ._values import to_json
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional
@@ -31,14 +34,10 @@ def read(folder: str) -> Optional[Dict[str, Any]]:
 
 def write(folder: str, head: Dict[str, Any]) -> None:
     """Puts `head` in place at once: a reader sees the old one or the new one. Raises OSError."""
-    import json
-
-    from ._identity import random_name
-
     temporary = os.path.join(folder, ".head-" + random_name(8))
     try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(json.dumps(head, ensure_ascii=False) + "\n")
+        with open(temporary, "wb") as file:
+            file.write(to_json(head) + b"\n")
         os.replace(temporary, os.path.join(folder, HEAD))
     except BaseException:
         try:

@@ -30,11 +30,12 @@ def find(start: str) -> str:
 
 def settings(root: str) -> Dict[str, Any]:
     """The ``run`` section of ``waddle.json``: defaults for what `init` is not told. Empty where there is none."""
-    import json
-
     try:
         with open(os.path.join(root, "waddle.json"), "rb") as file:
-            run = json.loads(file.read()).get("run")
+            text = file.read()
+        import json
+
+        run = json.loads(text).get("run")
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, AttributeError) as error:
