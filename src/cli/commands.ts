@@ -23,6 +23,8 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/repo-link.ts'),
   },
   { name: 'ls', summary: 'list the runs', load: () => import('./commands/ls.ts') },
+  { name: 'show', summary: 'show a run', load: () => import('./commands/show.ts') },
+  { name: 'compare', summary: 'put runs side by side', load: () => import('./commands/compare.ts') },
   { name: 'logs', summary: 'show what a run printed', load: () => import('./commands/logs.ts') },
   {
     name: 'get',
