@@ -5,6 +5,7 @@ import { pythonClient } from './cases/python-client.ts';
 import { runCommand } from './cases/run.ts';
 import { snapshot } from './cases/snapshot.ts';
 import { start } from './cases/start.ts';
+import { typescriptClient } from './cases/typescript-client.ts';
 import type { Bench } from './figure.ts';
 
 /** Every benchmark, in the order in which data flows. */
@@ -13,6 +14,7 @@ export const BENCHES: readonly Bench[] = [
   snapshot,
   runCommand,
   pythonClient,
+  typescriptClient,
   ingest,
   longSeries,
   list,

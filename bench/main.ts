@@ -1,7 +1,8 @@
 /**
- * `npm run bench [-- --quick] [--only NAME] [--json PATH]`: Waddle's figures, as ratios to the barest form of the same work,
- * measured in turn in one run. Peers are measured by `bench/peers/main.ts`, which installs them first.
+ * `npm run bench [-- --quick] [--only NAME] [--json PATH] [--no-build]`: Waddle's figures, as ratios to the barest form of
+ * the same work, measured in turn in one run, of `dist/` as built anew from these sources. Peers are measured by `bench/peers/main.ts`, which installs them first.
  */
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,10 +15,12 @@ const { values: flags } = parseArgs({
     quick: { type: 'boolean', default: false },
     only: { type: 'string', multiple: true },
     json: { type: 'string' },
+    'no-build': { type: 'boolean', default: false },
   },
 });
 
 const root = join(import.meta.dirname, '..');
+if (!flags['no-build']) execFileSync(process.execPath, ['tools/build.ts'], { cwd: root, stdio: 'inherit' });
 const scratch = mkdtempSync(join(tmpdir(), 'waddle-bench-'));
 const figures: Figure[] = [];
 let failed = false;

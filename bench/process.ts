@@ -1,5 +1,4 @@
 import { execFile, spawn } from 'node:child_process';
-import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 const execute = promisify(execFile);
@@ -42,9 +41,15 @@ export async function timeToFirstLine(
   return Number(BigInt(stdout.trim()) / 1000n) / 1000 - began;
 }
 
-/** Runs one of `bench/jobs/` in a process of its own, and gives the JSON that it printed last. */
-export async function runJob<T>(name: string, args: readonly string[]): Promise<T> {
-  const script = join(import.meta.dirname, 'jobs', name);
+/** Runs a script of `bench/jobs/` in a process of its own, and gives the JSON that it printed last. */
+export async function runJob<T>(script: string, args: readonly string[]): Promise<T> {
   const { stdout } = await execute(process.execPath, [script, ...args], { maxBuffer: 1 << 24 });
   return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as T;
+}
+
+/** Milliseconds that statements take in a new Node, by its own clock. */
+export async function statementTime(code: string): Promise<number> {
+  const program = `const began = performance.now(); ${code}; console.log(performance.now() - began)`;
+  const { stdout } = await execute(process.execPath, ['--input-type=module', '--eval', program]);
+  return Number(stdout);
 }

@@ -1,9 +1,13 @@
 import { mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { layoutOf } from '../../src/journal/layout.ts';
 import { type Bench, type BenchOptions, type Figure, inTurn } from '../figure.ts';
 import { writeRun } from '../journals.ts';
 import { runJob } from '../process.ts';
+
+const INGEST = fileURLToPath(import.meta.resolve('../jobs/ingest.ts'));
+const BARE_INSERT = fileURLToPath(import.meta.resolve('../jobs/bare-insert.ts'));
 
 interface Ingested {
   ms: number;
@@ -31,17 +35,17 @@ async function run({ scratch, quick }: BenchOptions): Promise<Figure[]> {
     quick ? 1 : 5,
     async () => {
       forget();
-      const { ms, samples } = await runJob<Ingested>('ingest.ts', [project]);
+      const { ms, samples } = await runJob<Ingested>(INGEST, [project]);
       return (samples / ms) * 1000;
     },
     async () => {
-      const { ms } = await runJob<{ ms: number }>('bare-insert.ts', [scratch, String(samples)]);
+      const { ms } = await runJob<{ ms: number }>(BARE_INSERT, [scratch, String(samples)]);
       for (const end of ['', '-wal', '-shm']) rmSync(join(scratch, `bare.sqlite${end}`), { force: true });
       return (samples / ms) * 1000;
     },
   );
   forget();
-  const sealed = await runJob<Ingested>('ingest.ts', [project, '--seal']);
+  const sealed = await runJob<Ingested>(INGEST, [project, '--seal']);
   const stored = sealed.storeBytes / samples;
   const kept = statSync(`${written.journal}.zst`).size / samples;
   return [

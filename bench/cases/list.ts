@@ -1,11 +1,14 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { layoutOf } from '../../src/journal/layout.ts';
 import { listRuns } from '../../src/query/runs-table.ts';
 import { openStore } from '../../src/store/open.ts';
 import { type Bench, type BenchOptions, type Figure, inTurn, median, timed } from '../figure.ts';
 import { writeRun } from '../journals.ts';
 import { runJob, timeProcess } from '../process.ts';
+
+const INGEST = fileURLToPath(import.meta.resolve('../jobs/ingest.ts'));
 
 /** A thousand runs of twenty metrics: a table of them, sorted and filtered by metrics and params. */
 async function run({ root, scratch, quick }: BenchOptions): Promise<Figure[]> {
@@ -18,7 +21,7 @@ async function run({ root, scratch, quick }: BenchOptions): Promise<Figure[]> {
     const params = { lr: 0.001 * (1 + (seed % 7)), model: { layers: seed % 5, name: 'mlp' } };
     writeRun(layout, { keys, steps: 20, together: true, seed, params });
   }
-  await runJob('ingest.ts', [project, '--seal']);
+  await runJob(INGEST, [project, '--seal']);
   const store = openStore(join(layout.root, 'waddle.sqlite'), { readOnly: true });
   const columns = [...keys.map((key) => `metrics.${key}`), 'params.lr', 'params.model.layers'].map((name) =>
     name.includes('/') ? `metrics.\`${name.slice('metrics.'.length)}\`` : name,

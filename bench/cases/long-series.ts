@@ -1,9 +1,13 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { layoutOf } from '../../src/journal/layout.ts';
 import type { Bench, BenchOptions, Figure } from '../figure.ts';
 import { writeRun } from '../journals.ts';
 import { runJob } from '../process.ts';
+
+const INGEST = fileURLToPath(import.meta.resolve('../jobs/ingest.ts'));
+const CHART = fileURLToPath(import.meta.resolve('../jobs/chart.ts'));
 
 const MB = 1e6;
 
@@ -15,10 +19,10 @@ async function run({ scratch, quick, say }: BenchOptions): Promise<Figure[]> {
   const key = 'train/loss';
   const written = writeRun(layoutOf(project), { keys: [key], steps, seed: 3 });
   say(`${steps.toLocaleString('en')} samples, ${(written.bytes / MB).toFixed(0)} MB of journal`);
-  const { peak, ms } = await runJob<{ peak: number; ms: number }>('ingest.ts', [project]);
-  const idle = await runJob<{ peak: number }>('ingest.ts', [project]);
+  const { peak, ms } = await runJob<{ peak: number; ms: number }>(INGEST, [project]);
+  const idle = await runJob<{ peak: number }>(INGEST, [project]);
   const rounds = quick ? 3 : 21;
-  const chart = await runJob<Record<'first' | 'whole' | 'narrow' | 'worst' | 'raw', number>>('chart.ts', [
+  const chart = await runJob<Record<'first' | 'whole' | 'narrow' | 'worst' | 'raw', number>>(CHART, [
     project,
     written.id,
     key,
