@@ -81,7 +81,7 @@ export function writeRun(layout: Layout, plan: RunPlan): string {
     project: plan.project ?? 'demo',
     entry: 'examples.ml_sample',
     argv: ['--epochs', '3'],
-    cwd: layout.project,
+    cwd: '/home/ada/project',
     notes: plan.notes ?? null,
     tags: plan.tags ?? {},
     supervised: true,

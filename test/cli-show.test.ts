@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { displayWidth } from '../src/cli/table.ts';
 import type { Layout } from '../src/journal/layout.ts';
 import { newProject, START, waddle, writeRun } from './cli-fixture.ts';
@@ -57,9 +57,9 @@ test('show on a terminal of 80 columns', async () => {
   const said = await waddle(layout.project, ['show', 'baseline'], { terminal: true });
   expect(said.err).toBe('');
   for (const line of said.out.split('\n')) expect(displayWidth(line)).toBeLessThanOrEqual(80);
-  expect(said.out.replaceAll(layout.project, '/project')).toMatchInlineSnapshot(`
+  expect(said.out).toMatchInlineSnapshot(`
     "✓ baseline  aaaabbbbcccc  completed after 13s, started 1h ago
-      commit 3333333333 on main, 2 changed files, incomplete  ada@box:/tmp/waddle-c…
+      commit 3333333333 on main, 2 changed files, incomplete  ada@box:/home/ada/pro…
 
       project  demo
       command  examples.ml_sample --epochs 3
@@ -101,12 +101,12 @@ test('show on a terminal of 80 columns', async () => {
     "
   `);
 });
-test('show failed', async () => {
+test('show of a failed run: its exit code, warnings and traceback, names cut to fit', async () => {
   const said = await waddle(layout.project, ['show', 'dddd'], { terminal: true });
   for (const line of said.out.split('\n')) expect(displayWidth(line)).toBeLessThanOrEqual(80);
-  expect(said.out.replaceAll(layout.project, '/project')).toMatchInlineSnapshot(`
+  expect(said.out).toMatchInlineSnapshot(`
     "✗ a-very-long-name-of-a-run-…  ddddeeeeffff  failed after 1h02m, started 59m ago
-      no commit  ada@box:/project
+      no commit  ada@box:/home/ada/project
 
       project  demo
       command  examples.ml_sample --epochs 3
@@ -136,7 +136,7 @@ test('show failed', async () => {
     "
   `);
 });
-test('compare', async () => {
+test('compare on a terminal: what differs, and the metrics', async () => {
   const said = await waddle(layout.project, ['compare', 'dddd', 'baseline'], { terminal: true });
   for (const line of said.out.split('\n')) expect(displayWidth(line)).toBeLessThanOrEqual(80);
   expect(said.out).toMatchInlineSnapshot(`
@@ -159,7 +159,64 @@ test('compare', async () => {
       duration                                                   1h02m           13s
       exit_code                                                      1             0
       status                                                    failed     completed
-    5 more lines equal or about the machine: --all
+    5 more rows, equal or of the system: --all
     "
   `);
+});
+
+test('in a pipe nothing is cut and nothing is coloured', async () => {
+  const said = await waddle(layout.project, ['show', 'dddd']);
+  expect(said.out).toContain('a-very-long-name-of-a-run-that-nobody-would-type-but-a-script-does');
+  expect(said.out).toContain('x'.repeat(100));
+  expect(said.out).not.toContain('\u001b');
+});
+
+test('colours only where the terminal takes them', async () => {
+  const coloured = await waddle(layout.project, ['show', 'baseline'], { terminal: true, colors: true });
+  expect(coloured.out).toContain('\u001b[32m✓\u001b[39m');
+  expect(coloured.out).toContain('naïve \\x1b[31m.py');
+});
+
+test('--all shows the system metrics too', async () => {
+  const said = await waddle(layout.project, ['show', 'baseline', '--all']);
+  expect(said.out).toContain('system/cpu_percent');
+});
+
+test('--json is the object of the API', async () => {
+  const said = await waddle(layout.project, ['show', 'aaaa', '--json']);
+  const detail = JSON.parse(said.out) as Record<string, Record<string, unknown>>;
+  expect(detail.run).toMatchObject({ id: 'aaaabbbbcccc', status: 'completed', commit_sha: '3'.repeat(40) });
+  expect(detail.params).toEqual({
+    lr: 0.1,
+    epochs: 40,
+    optimizer: { name: 'sgd', momentum: 0.9 },
+    note: 'a\nb',
+    big: 1,
+  });
+  expect(detail.tags).toEqual({ model: 'linear' });
+  expect(detail.metrics?.acc).toMatchObject({ last: 0.75, min: 0.1, max: 0.75, count: 4, nan: 1 });
+  expect(detail.snapshot).toMatchObject({
+    base: '1'.repeat(40),
+    tree: '2'.repeat(40),
+    commit: '3'.repeat(40),
+    branch: 'main',
+    state: 'normal',
+    incomplete: true,
+    left_out: [{ path: 'data.bin', size: 123_456_789, reason: 'size' }],
+    nested: [],
+  });
+  expect(detail.artifacts).toHaveLength(2);
+});
+
+test('compare --json, and runs that are not there', async () => {
+  const said = await waddle(layout.project, ['compare', 'baseline', 'dddd', '--json']);
+  const comparison = JSON.parse(said.out) as {
+    runs: { id: string }[];
+    params: { key: string; differs: boolean }[];
+  };
+  expect(comparison.runs.map((run) => run.id)).toEqual(['aaaabbbbcccc', 'ddddeeeeffff']);
+  expect(comparison.params.at(-1)).toMatchObject({ key: 'epochs', differs: false });
+  expect((await waddle(layout.project, ['compare', 'baseline', 'nobody'])).code).toBe(1);
+  expect((await waddle(layout.project, ['show'])).code).toBe(2);
+  expect((await waddle(layout.project, ['show', '@last~5'])).code).toBe(1);
 });

@@ -91,7 +91,7 @@ function describe(context: Context, comparison: Comparison, all: boolean): strin
   if (all) part('Environment', comparison.environment, (row) => row.differs, formatParam);
   const width = context.terminal ? context.columns : undefined;
   const table = renderTable(columns, rows, { width, paint });
-  return equal === 0
-    ? table
-    : `${table}${paint('dim', `${count(equal, 'more line')} equal or about the machine: --all`)}\n`;
+  if (equal === 0) return table;
+  const hidden = `${count(equal, 'more row')}, equal or of the system: --all`;
+  return `${table}${paint('dim', hidden)}\n`;
 }
