@@ -14,6 +14,7 @@ export interface Sample {
   step: number;
   ts: number;
   value: number;
+  writer: string;
 }
 
 /** A sample as `/api/runs/<id>/metrics` gives it. */
@@ -184,7 +185,7 @@ function openStream(
     index: 0,
     next: base + range.from,
     end: base + range.to,
-    head: { rowid: 0, step: 0, ts: 0, value: 0 },
+    head: { rowid: 0, step: 0, ts: 0, value: 0, writer: series.writer },
   };
   if (range.unsorted) {
     stream.rows = db
@@ -226,6 +227,7 @@ function advance(stream: Stream, chunk: number): boolean {
     step: Number(row.step),
     ts: (stream.series.t0 + Number(row.dt)) / 1000,
     value: valueOrNaN(row.value),
+    writer: stream.series.writer,
   };
   return true;
 }
@@ -252,4 +254,10 @@ function sink(heap: Stream[], from: number): void {
     at = child;
   }
   heap[at] = item;
+}
+
+/** True where no sample of these series has a fraction in its step. Reads all their steps. */
+export function hasWholeSteps(db: DatabaseSync, series: readonly MetricSeries[]): boolean {
+  const find = db.prepare("SELECT 1 FROM samples WHERE id >= ? AND id < ? AND typeof(step) = 'real' LIMIT 1");
+  return series.every(({ id, count }) => find.get(id * MAX_SEQ, id * MAX_SEQ + count) === undefined);
 }
