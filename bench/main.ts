@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { BENCHES } from './cases.ts';
 import type { Figure } from './figure.ts';
+import { helpersGone } from './process.ts';
 
 const { values: flags } = parseArgs({
   options: {
@@ -58,6 +59,7 @@ try {
       const folder = mkdtempSync(join(scratch, `${bench.name}-`));
       const say = (text: string) => void process.stderr.write(`  ${text}\n`);
       figures.push(...(await bench.run({ quick: flags.quick, scratch: folder, root, say })));
+      await helpersGone(folder);
       rmSync(folder, { recursive: true, force: true });
     } catch (error) {
       failed = true;

@@ -1,4 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
 const execute = promisify(execFile);
@@ -52,4 +54,25 @@ export async function statementTime(code: string): Promise<number> {
   const program = `const began = performance.now(); ${code}; console.log(performance.now() - began)`;
   const { stdout } = await execute(process.execPath, ['--input-type=module', '--eval', program]);
   return Number(stdout);
+}
+
+/**
+ * Waits until no process is left whose command line names the folder: the helpers that `init()` leaves behind work on
+ * for a moment after their job, and would make anew what is removed under them.
+ */
+export async function helpersGone(folder: string): Promise<void> {
+  const own = String(process.pid);
+  for (let tries = 0; tries < 300; tries += 1) {
+    const left = readdirSync('/proc').some((pid) => {
+      if (!/^\d+$/.test(pid) || pid === own) return false;
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(folder);
+      } catch {
+        return false;
+      }
+    });
+    if (!left) return;
+    await sleep(50);
+  }
+  throw new Error(`a helper process works on in ${folder}`);
 }

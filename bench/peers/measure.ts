@@ -2,6 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { helpersGone } from '../process.ts';
 import { type Environment, jobVariables } from './environment.ts';
 import type { Peer } from './peers.ts';
 
@@ -118,6 +119,7 @@ async function inProject<T>(
   try {
     return await work(place);
   } finally {
+    await helpersGone(place.folder);
     rmSync(join(place.folder, '..'), { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
 }
