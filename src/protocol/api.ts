@@ -24,7 +24,7 @@
  * | `GET /api/runs/:id/diff` | `DiffQuery` | `Diff` |
  * | `WS /ws` | `ClientMessage` | `Frame`, or `Batch` in the dashboard's dialect |
  *
- * An artifact's `:name` is one segment, percent-encoded (its slashes too); best use its `uri`. Every refusal is `ApiError`.
+ * An artifact's `:name` is its SHA-256 (as in its `uri`) or its name, percent-encoded (slashes too): the newest. Every refusal is `ApiError`.
  */
 import type { Static } from 'typebox';
 import type * as common from './common-schemas.ts';
@@ -47,11 +47,12 @@ export type RunDetail = Static<typeof run.RunDetail>;
 export type MetricSummary = Static<typeof run.MetricSummary>;
 export type Artifact = Static<typeof run.Artifact>;
 export type Warning = Static<typeof run.Warning>;
-export type SnapshotSummary = Static<typeof run.SnapshotSummary>;
+export type Snapshot = Static<typeof run.Snapshot>;
+export type Attempt = Static<typeof run.Attempt>;
+export type Writer = Static<typeof run.Writer>;
 export type MetricsQuery = Static<typeof run.MetricsQuery>;
 export type MetricSample = Static<typeof run.MetricSample>;
 export type CompareQuery = Static<typeof run.CompareQuery>;
-export type CompareSection = Static<typeof run.CompareSection>;
 export type Comparison = Static<typeof run.Comparison>;
 export type RunPatch = Static<typeof run.RunPatch>;
 export type StopBody = Static<typeof run.StopBody>;

@@ -18,7 +18,7 @@ export const ConsoleQuery = Type.Object({
 });
 
 export const ConsoleLine = Type.Object({
-  at: Type.String({ description: 'Its place; opaque, for `after` and `before`.' }),
+  at: Type.String({ description: 'Its place; opaque, for `after` and `before`. Empty in live batches.' }),
   attempt: Type.String(),
   stream: Type.Union([Type.Literal(1), Type.Literal(2)], { description: '1 stdout, 2 stderr.' }),
   n: Type.Integer({ description: 'Line number in its attempt and stream, from 0.' }),
@@ -46,11 +46,10 @@ export const ArtifactQuery = Type.Object({
   name: Type.Optional(
     Type.String({
       maxLength: 10_000,
-      description: 'Its name, where a path cannot hold it (`..`): beats the path.',
+      description: 'Its name, where the path is a SHA-256: for what the file is called and is.',
     }),
   ),
   path: Type.Optional(Type.String({ maxLength: 10_000, description: 'A file within a folder.' })),
-  sha256: Type.Optional(Type.String({ pattern: '^[0-9a-f]{64}$', description: 'This version of it.' })),
   download: Type.Optional(Type.Boolean({ description: 'As an attachment.' })),
 });
 

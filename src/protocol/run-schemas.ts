@@ -75,33 +75,36 @@ export const RunsQuery = Type.Object({
   ),
 });
 
-/** A metric over all its writers. */
+/** A metric over all its writers. `count` counts NaN too; `min`, `max` and `mean` do not. */
 export const MetricSummary = Type.Object({
-  last: Maybe(MetricNumber),
-  last_step: Maybe(Type.Number()),
-  last_ts: Maybe(Time),
-  first: Maybe(MetricNumber),
+  last: MetricNumber,
   min: Maybe(MetricNumber),
   max: Maybe(MetricNumber),
   mean: Maybe(MetricNumber),
   count: Type.Integer(),
   nan: Type.Integer(),
-  min_step: Maybe(Type.Number()),
-  max_step: Maybe(Type.Number()),
-  writers: Type.Integer(),
+  first: MetricNumber,
+  first_step: Type.Number(),
+  first_ts: Time,
+  last_step: Type.Number(),
+  last_ts: Time,
+  min_step: Type.Number({ description: 'The least step.' }),
+  max_step: Type.Number({ description: 'The greatest step.' }),
 });
 
+/** A version of an artifact. */
 export const Artifact = Type.Object({
   name: Type.String(),
   kind: text(),
   type: Type.Enum(['file', 'folder']),
   created_at: Time,
-  /** Relative to the server; gives the bytes, of a folder its listing. */
+  /** Relative to the server; gives the bytes, of a folder its listing (and with `&path=` a file of it). */
   uri: Type.String(),
   sha256: Type.String(),
   size: Maybe(Type.Number({ description: 'Bytes.' })),
   files: Maybe(Type.Integer()),
   mime: text(),
+  inline: Type.Boolean({ description: 'Its bytes are in the database.' }),
 });
 
 export const Warning = Type.Object({
@@ -109,33 +112,84 @@ export const Warning = Type.Object({
   code: Type.String(),
   message: Type.String(),
   hint: text(),
+  writer: Type.String(),
 });
 
-/** The code that ran, in short; `/files` has the changed files. */
-export const SnapshotSummary = Type.Object({
-  base: text(),
-  tree: text(),
-  commit: text(),
-  branch: text(),
-  state: text(),
-  dirty: Type.Optional(Type.Boolean()),
+const LeftOut = Type.Object({ path: Type.String(), size: Maybe(Type.Number()), reason: Type.String() });
+const Nested = Type.Object({ path: Type.String(), tree: Type.String() });
+const FileChange = Type.Object({ path: Type.String(), change: Type.String() });
+
+/** The code that ran. */
+export const Snapshot = Type.Object({
+  store: Type.Enum(['repository', 'private', 'none']),
+  repository: Type.Optional(text()),
+  git_dir: Type.Optional(text()),
+  prefix: Type.String(),
+  base: Type.Optional(text()),
+  tree: Type.Optional(text()),
+  commit: Type.Optional(text()),
+  branch: Type.Optional(text()),
+  state: Type.String(),
+  dirty: Type.Boolean(),
   incomplete: Type.Boolean(),
-  left_out: Type.Array(
-    Type.Object({ path: Type.String(), size: Maybe(Type.Number()), reason: Type.String() }),
-  ),
-  nested: Type.Array(Type.Object({ path: Type.String(), tree: Type.String() })),
+  left_out: Type.Array(LeftOut),
+  nested: Type.Array(Nested),
+  changed: Type.Array(Type.Object({ path: Type.String(), status: Type.String() })),
+  changed_count: Type.Integer(),
+  duration_ms: Type.Number(),
+});
+
+export const Attempt = Type.Object({
+  attempt: Type.String(),
+  number: Type.Integer(),
+  started_at: Maybe(Time),
+  ended_at: Maybe(Time),
+  status: Type.String(),
+  exit_code: Maybe(Type.Integer()),
+  signal: text(),
+  reason: text(),
+  host: text(),
+  user: text(),
+});
+
+/** A process that wrote to the run. */
+export const Writer = Type.Object({
+  writer: Type.String(),
+  role: text(),
+  host: text(),
+  user: text(),
+  pid: Maybe(Type.Integer()),
+  client: text(),
+  rank: Maybe(Type.Integer()),
+  local_rank: Maybe(Type.Integer()),
+  world_size: Maybe(Type.Integer()),
+  opened_at: Maybe(Time),
+  closed: Type.Boolean(),
 });
 
 /** `GET /api/runs/<id>`. */
 export const RunDetail = Type.Object({
-  run: RunRow,
-  params: Type.Record(Type.String(), Param),
+  run: Type.Object({
+    ...RunRow.properties,
+    traceback: text(),
+    attempt: text(),
+    supervised: Maybe(Type.Boolean()),
+  }),
+  params: Type.Record(Type.String(), Param, { description: 'As logged.' }),
   tags: Type.Record(Type.String(), Type.String()),
   metrics: Type.Record(Type.String(), MetricSummary),
-  artifacts: Type.Array(Artifact),
-  warnings: Type.Array(Warning),
-  snapshot: Maybe(SnapshotSummary),
+  artifacts: Type.Array(Artifact, { description: 'Every version, by name, the newest of a name last.' }),
+  snapshot: Maybe(Snapshot),
+  drift: Maybe(Type.Array(FileChange, { description: 'Files of the snapshot that changed while it ran.' })),
   environment: Maybe(Type.Record(Type.String(), Type.Unknown())),
+  attempts: Type.Array(Attempt),
+  writers: Type.Array(Writer),
+  warnings: Type.Array(Warning),
+  dropped: Type.Record(Type.String(), Type.Integer(), { description: 'What could not be kept, by reason.' }),
+  broken_lines: Type.Array(
+    Type.Object({ writer: Type.String(), offset: Type.Integer(), reason: Type.String() }),
+  ),
+  children: Type.Array(Type.Object({ id: Type.String(), name: Type.String(), status: RunStatus })),
 });
 
 export const RunParams = Type.Object({ id: Type.String({ maxLength: 100 }) });
@@ -145,7 +199,7 @@ export const MetricsQuery = Type.Object({
   key: Type.Optional(
     Type.String({ maxLength: 10_000, description: 'Of this key only; without it, of all.' }),
   ),
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000, default: 10_000 })),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000, default: 2000 })),
   cursor: Type.Optional(Type.String({ maxLength: 2000 })),
 });
 
@@ -162,19 +216,24 @@ export const CompareQuery = Type.Object({
   runs: Type.String({ minLength: 1, maxLength: 20_000, description: 'Run ids, with commas; at most 100.' }),
 });
 
-export const CompareSection = Type.Enum(['run', 'param', 'tag', 'metric', 'environment', 'code']);
+const ComparedRow = Type.Object({
+  key: Type.String(),
+  values: Type.Array(Type.Unknown(), {
+    description: 'One for each run, in the order of `runs`; null where a run lacks it.',
+  }),
+  differs: Type.Boolean(),
+});
 
+/** In each part what differs comes first, then by key. */
 export const Comparison = Type.Object({
   runs: Type.Array(RunRow),
-  rows: Type.Array(
-    Type.Object({
-      section: CompareSection,
-      key: Type.String(),
-      /** One for each run, in the order of `runs`; null where a run lacks it. */
-      values: Type.Array(Type.Unknown()),
-      differs: Type.Boolean(),
-    }),
-  ),
+  own: Type.Array(ComparedRow),
+  params: Type.Array(ComparedRow),
+  tags: Type.Array(ComparedRow),
+  metrics: Type.Array(ComparedRow, {
+    description: 'Values are summaries; they differ where the last ones do.',
+  }),
+  environment: Type.Array(ComparedRow),
 });
 
 /** `PATCH /api/runs/<id>`, and within a bulk edit. */
