@@ -95,8 +95,9 @@ function openForWriting(path: string): Store {
   try {
     const version = userVersion(db);
     if (version > SCHEMA_VERSION) throw newerError(path, version);
-    // Another program's database is not ours to fill.
-    if (version === 0 && hasTables(db) && !isOurs(db)) throw foreignError(path);
+    // Another program's database is not ours to fill. One of ours that is being made has a version by the time that its
+    // tables show: it is asked for again.
+    if (version === 0 && hasTables(db) && userVersion(db) === 0) throw foreignError(path);
     db.exec(`
       PRAGMA journal_mode = WAL;
       PRAGMA synchronous = NORMAL;
@@ -144,20 +145,35 @@ function openForReading(path: string): Store {
 
 /**
  * WAL needs a `-shm` file beside the database even to read it. Where that cannot be made (a read-only disk), the file is
- * opened as immutable, which is right exactly there: nobody else can write it either.
+ * opened as immutable, which is right exactly there: nobody else can write it either. What still waits in a `-wal` file
+ * is not seen then; the database is as it was before.
  */
 function openReadOnlyDatabase(path: string): DatabaseSync {
+  const db = new DatabaseSync(path, { readOnly: true, timeout: BUSY_TIMEOUT_MS });
   try {
-    accessSync(dirname(path), constants.W_OK);
+    userVersion(db);
+    return db;
   } catch (error) {
-    if (!isSystemError(error, 'EACCES', 'EROFS', 'EPERM')) throw error;
-    if (!existsSync(`${path}-wal`)) {
-      const url = pathToFileURL(path);
-      url.searchParams.set('immutable', '1');
-      return new DatabaseSync(url, { readOnly: true });
+    db.close();
+    if (sqliteCode(error) !== SQLITE.CANTOPEN || canWrite(dirname(path))) throw error;
+    const url = pathToFileURL(path);
+    url.searchParams.set('immutable', '1');
+    return new DatabaseSync(url, { readOnly: true });
+  }
+}
+
+/** Whether files can be made in a folder, or in the nearest above it that is there. */
+function canWrite(folder: string): boolean {
+  for (let at = folder; ; at = dirname(at)) {
+    try {
+      accessSync(at, constants.W_OK);
+      return true;
+    } catch (error) {
+      if (!isSystemError(error, 'ENOENT') || at === dirname(at)) {
+        return !isSystemError(error, 'EROFS', 'EACCES', 'EPERM');
+      }
     }
   }
-  return new DatabaseSync(path, { readOnly: true, timeout: BUSY_TIMEOUT_MS });
 }
 
 function userVersion(db: DatabaseSync): number {
@@ -166,11 +182,6 @@ function userVersion(db: DatabaseSync): number {
 
 function hasTables(db: DatabaseSync): boolean {
   return db.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() !== undefined;
-}
-
-/** A database of ours that another process is making at this moment shows its tables and version together, or neither. */
-function isOurs(db: DatabaseSync): boolean {
-  return userVersion(db) > 0;
 }
 
 function migrate(db: DatabaseSync, path: string): void {
@@ -232,11 +243,15 @@ const SQLITE = {
   NOTADB: 26,
 };
 
+function sqliteCode(error: unknown): number {
+  return Number((error as { errcode?: unknown }).errcode ?? 0) & 0xff;
+}
+
 /** What a person can act on, where SQLite or the system failed for a known reason; else the error as it was. */
 export function storeError(path: string, error: unknown): unknown {
   if (error instanceof WaddleError || !(error instanceof Error)) return error;
   if (isSystemError(error, 'EROFS', 'EACCES', 'EPERM')) return readOnlyError(path, error);
-  const code = Number((error as { errcode?: unknown }).errcode ?? 0) & 0xff;
+  const code = sqliteCode(error);
   if (code === SQLITE.CORRUPT || code === SQLITE.NOTADB) {
     return new WaddleError(
       'store-corrupt',
@@ -246,6 +261,10 @@ export function storeError(path: string, error: unknown): unknown {
     );
   }
   if (code === SQLITE.READONLY) return readOnlyError(path, error);
+  // SQLite, and node's recursive mkdir, name a read-only disk like this.
+  if ((code === SQLITE.CANTOPEN || isSystemError(error, 'ENOENT')) && !canWrite(dirname(path))) {
+    return readOnlyError(path, error);
+  }
   if (code === SQLITE.BUSY || code === SQLITE.LOCKED) {
     return new WaddleError(
       'store-busy',
@@ -262,7 +281,11 @@ export function storeError(path: string, error: unknown): unknown {
       { cause: error },
     );
   }
-  if (code === SQLITE.CANTOPEN || code === SQLITE.IOERR || isSystemError(error, 'ENOTDIR', 'EISDIR')) {
+  if (
+    code === SQLITE.CANTOPEN ||
+    code === SQLITE.IOERR ||
+    isSystemError(error, 'ENOTDIR', 'EISDIR', 'EEXIST')
+  ) {
     return new WaddleError(
       'store-unusable',
       `${path} cannot be opened (${error.message}).`,
