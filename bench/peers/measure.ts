@@ -43,13 +43,18 @@ function makeProject(scratch: string): { folder: string; home: string } {
   return { folder, home };
 }
 
-/** Bytes of all files below, hidden ones too, but those of the user's own repository. */
-function bytesIn(place: string): number {
-  const repository = join(place, 'project', '.git');
+/** Bytes of all files below, hidden ones too; links are not followed, and the user's own repository does not count. */
+function bytesIn(folder: string): number {
   let sum = 0;
-  for (const entry of readdirSync(place, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile() || entry.parentPath.startsWith(repository)) continue;
-    sum += statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size ?? 0;
+  try {
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      const path = join(folder, entry.name);
+      if (entry.isFile()) sum += statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+      else if (entry.isDirectory() && entry.name !== '.git') sum += bytesIn(path);
+    }
+  } catch (error) {
+    // A helper process has just removed the folder.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
   return sum;
 }
