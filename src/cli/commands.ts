@@ -36,7 +36,13 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'rename', summary: 'give a run another name', load: () => import('./commands/rename.ts') },
   { name: 'archive', summary: 'put runs out of sight', load: () => import('./commands/archive.ts') },
   { name: 'rm', summary: 'remove runs', load: () => import('./commands/rm.ts') },
+  {
+    name: 'export',
+    summary: 'write runs as CSV, JSON lines or Parquet',
+    load: () => import('./commands/export.ts'),
+  },
   { name: 'gc', summary: 'reclaim the space of removed runs', load: () => import('./commands/gc.ts') },
+  { name: 'doctor', summary: 'check everything Waddle needs', load: () => import('./commands/doctor.ts') },
   { name: 'run', summary: 'run a job and log everything about it', load: () => import('./commands/run.ts') },
   { name: 'stop', summary: 'ask a running job to stop', load: () => import('./commands/stop.ts') },
   {

@@ -8,6 +8,7 @@ import { WaddleError } from '../errors/waddle-error.ts';
 import { gitVersion, inspectRepository } from '../git/repository.ts';
 import { runGit } from '../git/run-git.ts';
 import type { Layout } from '../journal/layout.ts';
+import { findPython } from '../runner/interpreter.ts';
 import type { Context } from './context.ts';
 import { formatBytes } from './format-number.ts';
 import { VERSION } from './version.ts';
@@ -67,20 +68,19 @@ export async function checkRepository(context: Context, layout: Layout): Promise
   };
 }
 
-/** The interpreters that `waddle run` would try, the likeliest first. */
-function pythonCandidates(context: Context, layout: Layout, config: WaddleJson): string[] {
-  const candidates: string[] = [];
-  if (config.run?.python) candidates.push(config.run.python);
-  if (context.env.VIRTUAL_ENV) candidates.push(join(context.env.VIRTUAL_ENV, 'bin/python'));
-  if (context.env.WADDLE_PYTHON) candidates.push(context.env.WADDLE_PYTHON);
-  const own = join(layout.project, '.venv/bin/python');
-  if (existsSync(own)) candidates.push(own);
-  candidates.push('python3');
-  return candidates;
-}
-
 export async function checkPython(context: Context, layout: Layout, config: WaddleJson): Promise<Finding> {
-  const python = pythonCandidates(context, layout, config)[0] ?? 'python3';
+  let python: string;
+  try {
+    python = findPython({
+      named: config.run?.python,
+      cwd: context.cwd,
+      project: layout.project,
+      env: context.env,
+    });
+  } catch (error) {
+    if (!(error instanceof WaddleError)) throw error;
+    return { check: 'python', state: 'warning', message: error.message, hint: error.hint };
+  }
   const version = await ask(python, ['-c', 'import sys; print("%d.%d.%d" % sys.version_info[:3])'], context);
   if (version === undefined) {
     return {

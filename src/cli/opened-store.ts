@@ -12,6 +12,7 @@ import { openStore, type Store } from '../store/open.ts';
 import { type Context, openProject, type Project, storeFile } from './context.ts';
 import { count, formatBytes } from './format-number.ts';
 import { inert } from './inert.ts';
+import { recoverLostOutput } from './lost-output.ts';
 import { startProgress } from './progress.ts';
 
 export interface Opened {
@@ -102,6 +103,8 @@ export async function refresh(opened: Opened, runs?: readonly string[]): Promise
     onProgress: ({ bytes, totalBytes }) =>
       progress.update(`reading journals: ${formatBytes(bytes)} of ${formatBytes(totalBytes)}`),
   });
+  const lost = recoverLostOutput(layout, store, runs);
+  if (lost.length > 0) catchUp({ layout, store, runs: lost });
   progress.end();
   const [broken] = report.broken;
   if (broken !== undefined) {

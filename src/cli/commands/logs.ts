@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
-import { WaddleError } from '../../errors/waddle-error.ts';
+import { isSystemError, WaddleError } from '../../errors/waddle-error.ts';
 import { runFolder } from '../../journal/layout.ts';
+import { hasConsoleFiles, recoverConsole } from '../../runner/console-recovery.ts';
 import {
   type ConsoleLine,
   consoleAttempts,
@@ -16,6 +17,7 @@ import { consoleText } from '../inert.ts';
 import { type Opened, refresh, refreshedRun, withRuns } from '../opened-store.ts';
 import { painter } from '../paint.ts';
 import { cut } from '../table.ts';
+import { CLIENT } from '../version.ts';
 
 interface Options {
   follow?: boolean;
@@ -50,6 +52,7 @@ async function logs(context: Context, run: string, options: Options): Promise<vo
     (stream) => options[stream] === true || options.stdout === options.stderr,
   );
   await withRuns(context, [run], async (opened, [found]) => {
+    await recover(opened, found.id);
     const printer = startPrinter(context, options);
     const seen = new Map<string, From>();
     if (options.tail !== undefined) {
@@ -63,6 +66,21 @@ async function logs(context: Context, run: string, options: Options): Promise<vo
     if (options.follow === true) await follow(context, opened, found.id, streams, seen, printer);
     printer.end();
   });
+}
+
+/** Journals what a job printed after its supervisor had died; true where something came to light. */
+async function recover(opened: Opened, run: string): Promise<boolean> {
+  const folder = runFolder(opened.layout, run);
+  if (opened.store.readOnly || !hasConsoleFiles(folder)) return false;
+  try {
+    recoverConsole(folder, run, CLIENT);
+  } catch (error) {
+    // On a full or read-only disk the lines that are in the journals are still good to read.
+    if (isSystemError(error, 'EACCES', 'EROFS', 'ENOSPC', 'EPERM', 'ENOENT')) return false;
+    throw error;
+  }
+  await refresh(opened, [run]);
+  return true;
 }
 
 async function printNew(
@@ -99,7 +117,10 @@ async function follow(
       await refresh(opened, [run]);
       const status = refreshedRun(opened, run)?.status;
       await printNew(context, opened, run, streams, seen, printer);
-      if (status !== 'running') return;
+      if (status !== 'running') {
+        if (await recover(opened, run)) await printNew(context, opened, run, streams, seen, printer);
+        return;
+      }
       await folder.changed();
     }
   } finally {

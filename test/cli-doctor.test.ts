@@ -1,0 +1,132 @@
+import { execFileSync } from 'node:child_process';
+import { appendFileSync, chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { listBlobs } from '../src/blobs/blob-store.ts';
+import type { Layout } from '../src/journal/layout.ts';
+import { newProject, temporaryFolder, waddle, writeRun } from './cli-fixture.ts';
+
+interface Finding {
+  check: string;
+  state: string;
+  message: string;
+  hint?: string;
+}
+
+let layout: Layout;
+beforeEach(() => {
+  layout = newProject();
+  execFileSync('git', ['init', '-q', layout.project]);
+});
+
+async function doctor(): Promise<{ code: number; findings: Finding[]; bad: string[] }> {
+  const said = await waddle(layout.project, ['doctor', '--json']);
+  const { findings, ok } = JSON.parse(said.out) as { findings: Finding[]; ok: boolean };
+  expect(ok).toBe(said.code === 0);
+  // Whatever is not well comes with what to do about it.
+  for (const finding of findings) if (finding.state !== 'ok') expect(finding.hint).toBeTruthy();
+  const bad = findings
+    .filter((finding) => finding.state !== 'ok')
+    .map((finding) => `${finding.state} ${finding.check}`);
+  return { code: said.code, findings, bad };
+}
+
+describe('doctor', () => {
+  test('finds a sound project sound', async () => {
+    writeRun(layout, { artifacts: [{ name: 'a', bytes: 'abc' }] });
+    const { code, bad, findings } = await doctor();
+    expect([code, bad]).toEqual([0, []]);
+    expect(findings.map((finding) => finding.check)).toEqual([
+      'waddle',
+      'git',
+      'repository',
+      'python',
+      'waddle.json',
+      'disk',
+      'store',
+      'journals',
+      'runs',
+      'artifacts',
+    ]);
+    const text = await waddle(layout.project, ['doctor']);
+    expect(text.out).toMatch(/^✓ store {8}sound, version \d+/m);
+    expect(text.out).toMatch(/All is well\.\n$/);
+  });
+
+  test('writes nothing where there is nothing yet', async () => {
+    const folder = temporaryFolder();
+    const said = await waddle(folder, ['doctor']);
+    expect(said.code).toBe(0);
+    expect(said.out).toContain('no runs yet');
+    expect(said.out).toContain('! repository');
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  test('an invalid waddle.json, with every mistake', async () => {
+    writeFileSync(join(layout.project, 'waddle.json'), '{"run":{"projct":"x"},"db":3}');
+    const { code, bad, findings } = await doctor();
+    expect([code, bad]).toEqual([1, ['problem waddle.json']]);
+    expect(findings.find((finding) => finding.state === 'problem')?.message).toMatch(
+      /run\.projct.*db|db.*run\.projct/,
+    );
+  });
+
+  test('a literal token that git tracks, and a variable that is not set', async () => {
+    const path = join(layout.project, 'waddle.json');
+    writeFileSync(path, '{"remote":{"url":"https://x.example","token":"secret"}}');
+    expect((await doctor()).bad).toEqual([]);
+    execFileSync('git', ['add', 'waddle.json'], { cwd: layout.project });
+    expect((await doctor()).bad).toEqual(['warning waddle.json']);
+    writeFileSync(path, '{"remote":{"url":"https://x.example","token":"${WADDLE_TOKEN}"}}');
+    expect((await doctor()).bad).toEqual(['warning remote']);
+  });
+
+  test('a damaged store: says how to mend it, and following that mends it', async () => {
+    writeRun(layout, {});
+    const path = join(layout.root, 'waddle.sqlite');
+    writeFileSync(path, 'this is not a database, whatever its name may say'.repeat(100));
+    const { code, bad } = await doctor();
+    expect(code).toBe(1);
+    expect(bad).toContain('problem store');
+    rmSync(path);
+    expect((await doctor()).code).toBe(0);
+  });
+
+  test('broken lines, damaged and missing artifacts, a link that leads nowhere, a committed .waddle', async () => {
+    const id = writeRun(layout, {
+      artifacts: [
+        { name: 'a', bytes: 'abc' },
+        { name: 'b', bytes: 'bcd' },
+      ],
+    });
+    const journal = readdirSync(join(layout.runs, id)).find((name) => name.endsWith('.jsonl')) ?? '';
+    appendFileSync(join(layout.runs, id, journal), 'nonsense\n');
+    const [first, second] = [...listBlobs(layout.blobs)];
+    if (first === undefined || second === undefined) throw new Error('two blobs were written');
+    chmodSync(first.path, 0o644);
+    writeFileSync(first.path, 'xyz');
+    rmSync(second.path);
+    const other = temporaryFolder();
+    execFileSync('git', ['init', '-q', other]);
+    await waddle(layout.project, ['repo-link', '--name', 'other', '--path', other]);
+    rmSync(other, { recursive: true });
+    execFileSync('git', ['add', '-f', '.waddle/.gitignore'], { cwd: layout.project });
+    const { code, bad } = await doctor();
+    expect(code).toBe(1);
+    expect(bad.sort()).toEqual([
+      'problem artifacts',
+      'problem artifacts',
+      'problem gitignore',
+      'problem repo-link',
+      'warning journals',
+    ]);
+  });
+
+  test('a lost .gitignore of .waddle/', async () => {
+    rmSync(join(layout.root, '.gitignore'));
+    expect((await doctor()).bad).toEqual(['warning gitignore']);
+    await waddle(layout.project, ['init']);
+    expect((await doctor()).bad).toEqual([]);
+    mkdirSync(join(layout.project, 'x'));
+  });
+});
