@@ -33,11 +33,13 @@ class SteadyOutput(io.RawIOBase):
 
     def write(self, data: Any, /) -> int:
         """Writes all of `data`, or drops what the disk does not take; says that all was written."""
-        rest = memoryview(data).cast("B")
-        size = len(rest)
+        if type(data) is not bytes:
+            data = memoryview(data).cast("B")
+        size = len(data)
         try:
-            while len(rest):
-                rest = rest[os.write(self._fd, rest) :]
+            written = os.write(self._fd, data)
+            while written < size:
+                written += os.write(self._fd, memoryview(data)[written:])
         except OSError as error:
             if error.errno not in FULL:
                 raise

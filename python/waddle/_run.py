@@ -9,7 +9,7 @@ from time import time
 
 from . import _head
 from ._journal import Journal, line
-from ._values import MAX_STEP, BadStep, NotANumber, fields_of, key_text, number_text, plain, step_number, to_json
+from ._values import MAX_STEP, BadStep, NotANumber, items_of, key_text, number_text, plain, step_number, to_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -172,12 +172,9 @@ class Run:
 
     def _log_slowly(self, values: Any, step: Any) -> None:
         """`log` for any values: converts, and refuses one by one what cannot be kept."""
-        fields = fields_of(values)
-        if fields is None:
+        items = items_of(values)
+        if items is None:
             self._refuse("not_a_mapping", "log", "log() takes a mapping of keys to numbers", TypeError)
-            return
-        items = list(fields.items())
-        if not items:
             return
         try:
             place = step_number(step)
@@ -207,7 +204,9 @@ class Run:
         if len(parts) == len(items) and all(type(key) is str for key, _ in items):
             if len(self._templates) >= MAX_TEMPLATES:
                 self._templates.clear()
-            self._templates[tuple(fields)] = b"%r,".join([head.replace(b"%", b"%%") for head in heads])
+            self._templates[tuple([key for key, _ in items])] = b"%r,".join(
+                [head.replace(b"%", b"%%") for head in heads]
+            )
 
     def _prepare(self, key: object) -> bytes:
         head = to_json(key_text(key)) + b":"
@@ -236,12 +235,12 @@ class Run:
 
     def log_params(self, params: Mapping[str, object]) -> None:
         """Logs each item of a mapping, a dataclass or an ``argparse.Namespace`` as a parameter, in one append."""
-        fields = fields_of(params)
-        if fields is None:
+        items = items_of(params)
+        if items is None:
             self._refuse("not_a_mapping", "params", "log_params() takes a mapping", TypeError)
             return
         lines: List[bytes] = []
-        for key, value in list(fields.items()):
+        for key, value in items:
             self._add(lines, "param", key_text(key), plain(value))
         if lines:
             self._journal.append(b"".join(lines))
@@ -252,8 +251,12 @@ class Run:
 
     def log_tags(self, tags: Mapping[str, object]) -> None:
         """Sets several tags in one append."""
+        items = items_of(tags)
+        if items is None:
+            self._refuse("not_a_mapping", "tags", "log_tags() takes a mapping", TypeError)
+            return
         lines: List[bytes] = []
-        for key, value in list((fields_of(tags) or {}).items()):
+        for key, value in items:
             self._add(lines, "tag", key_text(key), key_text(value))
         if lines:
             self._journal.append(b"".join(lines))

@@ -13,10 +13,13 @@ except ImportError:  # not CPython
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Mapping, Optional
+    from typing import Any, List, Optional, Tuple
 
 #: Steps beyond this are not exact in JSON readers (and JavaScript), so that two of them could fall together.
 MAX_STEP = 2**53
+
+#: An integer metric beyond ±HUGE is infinite: the greatest 64-bit float is a little below it.
+HUGE = 2**1024
 
 #: The longest text that stands for a parameter that JSON lacks, in characters.
 MAX_REPR = 16_384
@@ -93,6 +96,8 @@ def number_text(value: object) -> bytes:
 
     Raises NotANumber for everything else: None, text, arrays of more than one element.
     """
+    if type(value) is int and -MAX_STEP < value < MAX_STEP:
+        return b"%d" % value
     if value is None or isinstance(value, (str, bytes, bytearray)):
         raise NotANumber("%s is not a number" % _shown(value))
     if isinstance(value, float):
@@ -102,7 +107,7 @@ def number_text(value: object) -> bytes:
     except Exception:
         pass
     else:
-        if -(2**1023) < whole < 2**1023:
+        if -HUGE < whole < HUGE:
             return b"%d" % whole
         return b'"Infinity"' if whole > 0 else b'"-Infinity"'
     try:
@@ -219,13 +224,17 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def fields_of(values: Any) -> Optional[Mapping[Any, Any]]:
-    """The mapping behind a configuration: a mapping, an ``argparse.Namespace``, a dataclass; None for anything else."""
-    if hasattr(values, "items"):
-        return values  # type: ignore[no-any-return]
-    if hasattr(values, "__dict__") and not isinstance(values, type) and not callable(values):
-        return {key: item for key, item in vars(values).items() if not key.startswith("_")}
+def items_of(values: Any) -> Optional[List[Tuple[Any, Any]]]:
+    """
+    The items of a mapping, of an ``argparse.Namespace`` or a dataclass, or of pairs; None for anything else.
+
+    Never raises, whatever `values` does.
+    """
     try:
-        return dict(values)
+        if hasattr(values, "items"):
+            return list(values.items())
+        if hasattr(values, "__dict__") and not isinstance(values, type) and not callable(values):
+            return [(key, item) for key, item in vars(values).items() if not key.startswith("_")]
+        return list(dict(values).items())
     except Exception:
         return None
