@@ -22,6 +22,8 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'register a git repository under a name',
     load: () => import('./commands/repo-link.ts'),
   },
+  { name: 'run', summary: 'run a job and log everything about it', load: () => import('./commands/run.ts') },
+  { name: 'stop', summary: 'ask a running job to stop', load: () => import('./commands/stop.ts') },
   { name: 'ls', summary: 'list the runs', load: () => import('./commands/ls.ts') },
   { name: 'show', summary: 'show a run', load: () => import('./commands/show.ts') },
   { name: 'compare', summary: 'put runs side by side', load: () => import('./commands/compare.ts') },
@@ -43,8 +45,6 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   { name: 'gc', summary: 'reclaim the space of removed runs', load: () => import('./commands/gc.ts') },
   { name: 'doctor', summary: 'check everything Waddle needs', load: () => import('./commands/doctor.ts') },
-  { name: 'run', summary: 'run a job and log everything about it', load: () => import('./commands/run.ts') },
-  { name: 'stop', summary: 'ask a running job to stop', load: () => import('./commands/stop.ts') },
   {
     name: '__helper',
     summary: 'the process beside a job',

@@ -7,9 +7,9 @@ export function example(command: Command, ...lines: string[]): void {
 }
 
 /** For an option that may be given several times. */
-export function collect(value: string, previous: string[]): string[] {
+export function collect(value: string, previous: string[] = []): string[] {
   return [...previous, value];
 }
 
 /** What a RUN is, for the help of every command that takes one. */
-export const RUN_HELP = 'an id, a name, 4 or more first characters of an id, or @last, @last~2';
+export const RUN_HELP = 'an id or its first 4 or more characters, a name, or @last, @last~2';

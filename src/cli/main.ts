@@ -95,6 +95,8 @@ async function buildProgram(argv: readonly string[], context: Context): Promise<
     const command = program.command(entry.name, { hidden: entry.hidden === true });
     command.summary(entry.summary).description(entry.summary);
     if (entry.name !== named) continue;
+    const { define } = await entry.load();
+    define(command, context);
     command
       .option('--dir <path>', 'the project folder (default: found upwards from here)')
       .option('-q, --quiet', 'say nothing but data and errors')
@@ -103,8 +105,6 @@ async function buildProgram(argv: readonly string[], context: Context): Promise<
         context.dir = dir;
         context.quiet = quiet === true;
       });
-    const { define } = await entry.load();
-    define(command, context);
   }
   program.action(() => program.outputHelp());
   return program;

@@ -23,7 +23,7 @@ interface Options {
   out?: string;
   what: ExportKind;
   wide?: boolean;
-  key: string[];
+  key?: string[];
   all?: boolean;
 }
 
@@ -39,7 +39,7 @@ export function define(command: Command, context: Context): void {
         .default('metrics'),
     )
     .option('--wide', 'a column for each metric or param, instead of a row for each value')
-    .option('--key <metric>', 'only this metric (may be given several times)', collect, [])
+    .option('--key <metric>', 'only this metric (may be given several times)', collect)
     .option('--all', 'every run that is not archived, instead of named ones')
     .action((runs: string[], options: Options) => exportCommand(context, runs, options));
   example(
@@ -110,7 +110,7 @@ async function write(
       format: options.format,
       what: options.what,
       wide: options.wide === true,
-      ...(options.key.length > 0 ? { keys: options.key } : {}),
+      ...(options.key === undefined ? {} : { keys: options.key }),
       out: out === undefined ? stdoutOf(context) : resolve(context.cwd, out),
       onProgress: (rows) => progress.update(`${count(rows, 'row')} written`),
     });

@@ -43,7 +43,8 @@ export function define(command: Command, context: Context): void {
   example(
     command,
     'waddle ls',
-    'waddle ls --filter "metrics.loss < 0.2" --sort metrics.loss --columns params.lr,metrics.loss',
+    'waddle ls --filter "metrics.loss < 0.2" --sort metrics.loss --limit 5',
+    'waddle ls --columns params.lr,metrics.loss.min,tags.model',
   );
 }
 

@@ -11,9 +11,9 @@ export function define(command: Command, context: Context): void {
     .description('Sets tags of a run, or removes them.')
     .argument('<run>', RUN_HELP)
     .argument('[tags...]', 'tags as key=value')
-    .option('--remove <key>', 'remove this tag (may be given several times)', collect, [])
-    .action((run: string, tags: string[], options: { remove: string[] }) =>
-      tag(context, run, tags, options.remove),
+    .option('--remove <key>', 'remove this tag (may be given several times)', collect)
+    .action((run: string, tags: string[], options: { remove?: string[] }) =>
+      tag(context, run, tags, options.remove ?? []),
     );
   example(command, 'waddle tag @last model=linear reviewed=yes', 'waddle tag @last --remove reviewed');
 }
