@@ -312,7 +312,7 @@ export class Batch {
 
   #metric(journal: JournalState, place: number, event: EventOf<'m'>): void {
     const step = event.s;
-    if (Math.abs(step) > Number.MAX_SAFE_INTEGER) {
+    if (!Number.isFinite(step)) {
       this.#breaks(journal, place, `a metric with a step out of range: ${step}`);
       return;
     }

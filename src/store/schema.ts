@@ -101,11 +101,11 @@ CREATE TABLE series (
   count INTEGER NOT NULL,
   nan_count INTEGER NOT NULL,
   inf_count INTEGER NOT NULL,
-  first REAL, first_is_nan INTEGER NOT NULL, first_seq INTEGER NOT NULL, first_step NUMERIC NOT NULL, first_ts REAL NOT NULL,
-  last REAL, last_is_nan INTEGER NOT NULL, last_seq INTEGER NOT NULL, last_step NUMERIC NOT NULL, last_ts REAL NOT NULL,
+  first REAL, first_is_nan INTEGER NOT NULL, first_seq INTEGER NOT NULL, first_step REAL NOT NULL, first_ts REAL NOT NULL,
+  last REAL, last_is_nan INTEGER NOT NULL, last_seq INTEGER NOT NULL, last_step REAL NOT NULL, last_ts REAL NOT NULL,
   min REAL, max REAL, sum REAL,
-  min_step NUMERIC NOT NULL, max_step NUMERIC NOT NULL,
-  end_step NUMERIC NOT NULL,
+  min_step REAL NOT NULL, max_step REAL NOT NULL,
+  end_step REAL NOT NULL,
   segment INTEGER NOT NULL,
   revision INTEGER NOT NULL
 );
@@ -114,10 +114,10 @@ CREATE UNIQUE INDEX series_key ON series (run, key, writer, part);
 CREATE TABLE metric_summaries (
   run INTEGER NOT NULL, key TEXT NOT NULL,
   count INTEGER NOT NULL, nan_count INTEGER NOT NULL, inf_count INTEGER NOT NULL,
-  first REAL, first_is_nan INTEGER NOT NULL, first_step NUMERIC, first_ts REAL,
-  last REAL, last_is_nan INTEGER NOT NULL, last_step NUMERIC, last_ts REAL,
+  first REAL, first_is_nan INTEGER NOT NULL, first_step REAL, first_ts REAL,
+  last REAL, last_is_nan INTEGER NOT NULL, last_step REAL, last_ts REAL,
   min REAL, max REAL, mean REAL,
-  min_step NUMERIC, max_step NUMERIC,
+  min_step REAL, max_step REAL,
   writers INTEGER NOT NULL,
   revision INTEGER NOT NULL,
   PRIMARY KEY (run, key)
@@ -126,7 +126,7 @@ CREATE INDEX metric_summaries_key ON metric_summaries (key);
 
 CREATE TABLE samples (
   id INTEGER PRIMARY KEY,
-  step NUMERIC NOT NULL,
+  step REAL NOT NULL,
   dt INTEGER NOT NULL,
   value REAL
 );
@@ -135,7 +135,7 @@ CREATE TABLE rollups (
   series INTEGER NOT NULL, level INTEGER NOT NULL, seq INTEGER NOT NULL,
   count INTEGER NOT NULL, nan_count INTEGER NOT NULL,
   min REAL, max REAL, sum REAL, first REAL, last REAL,
-  step0 NUMERIC NOT NULL, step1 NUMERIC NOT NULL, dt0 INTEGER NOT NULL, dt1 INTEGER NOT NULL,
+  step0 REAL NOT NULL, step1 REAL NOT NULL, dt0 INTEGER NOT NULL, dt1 INTEGER NOT NULL,
   segment INTEGER NOT NULL,
   PRIMARY KEY (series, level, seq)
 ) WITHOUT ROWID;
@@ -239,8 +239,11 @@ CREATE TABLE console_changes (
   PRIMARY KEY (revision, run, attempt, stream)
 ) WITHOUT ROWID;
 
+-- Steps are REAL, so that every finite float fits; SQLite keeps whole ones as integers on disk, and here shows them so.
 CREATE VIEW metrics AS
-  SELECT r.id AS run_id, s.key AS key, m.step AS step, (s.t0 + m.dt) / 1000.0 AS ts, m.value AS value
+  SELECT r.id AS run_id, s.key AS key,
+    iif(abs(m.step) < 9007199254740992 AND m.step = CAST(m.step AS INTEGER), CAST(m.step AS INTEGER), m.step) AS step,
+    (s.t0 + m.dt) / 1000.0 AS ts, m.value AS value
   FROM runs r
   JOIN series s ON s.run = r.num
   JOIN samples m ON m.id BETWEEN s.id * 268435456 AND s.id * 268435456 + 268435455
