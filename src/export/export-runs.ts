@@ -70,7 +70,12 @@ function tableOf(kind: Kind, source: TableSource, wide: boolean): Table {
  */
 export async function exportRuns(options: ExportOptions): Promise<ExportedFile[]> {
   const { db, format, out, what = 'metrics', wide = false } = options;
-  const source: TableSource = { db, runs: [...new Set(options.runs)], keys: options.keys };
+  const source: TableSource = {
+    db,
+    runs: [...new Set(options.runs)],
+    keys: options.keys,
+    typed: format === 'parquet',
+  };
   // Before anything is written: an unknown run is an error.
   runsById(db, source.runs);
   const write = WRITERS[format];

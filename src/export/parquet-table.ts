@@ -2,8 +2,8 @@ import { ByteWriter, type ColumnSource, ParquetWriter, schemaFromColumnData } fr
 import type { Cell, CellType, Sink, Table } from './table.ts';
 import { cellText } from './text-tables.ts';
 
-/** Cells of a row group: what is held in memory at once, some 50 MB. */
-const GROUP_CELLS = 600_000;
+/** Cells of a row group: what is held in memory at once, some 25 MB. */
+const GROUP_CELLS = 300_000;
 
 /** Gathers the bytes of one row group at a time and hands them on, so that a file's size is no matter. */
 class SinkWriter extends ByteWriter {

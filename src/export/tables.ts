@@ -12,6 +12,8 @@ export interface TableSource {
   db: DatabaseSync;
   runs: readonly string[];
   keys?: readonly string[] | undefined;
+  /** The format tells whole numbers from others: it is worth reading all steps to know. */
+  typed: boolean;
 }
 
 const isOwn = <T>(record: Record<string, T> | undefined, key: string): T | undefined =>
@@ -31,6 +33,7 @@ function seriesByKey(source: TableSource, run: string): Map<string, MetricSeries
 }
 
 function stepType(source: TableSource): CellType {
+  if (!source.typed) return 'number';
   const whole = source.runs.every((run) =>
     seriesByKey(source, run)
       .values()

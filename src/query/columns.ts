@@ -1,5 +1,5 @@
 import { WaddleError } from '../errors/waddle-error.ts';
-import { type Field, fieldText, readField } from './fields.ts';
+import { type Field, readField } from './fields.ts';
 import { filterError } from './filter-error.ts';
 import { readTokens, type Token } from './filter-tokens.ts';
 
@@ -66,9 +66,4 @@ export function readColumns(columns: string | readonly (string | Field)[] | unde
   if (columns === undefined) return [];
   if (typeof columns === 'string') return parseColumns(columns);
   return columns.flatMap((column) => (typeof column === 'string' ? parseColumns(column) : [column]));
-}
-
-/** A column's heading: the field as it would be typed. */
-export function columnTitle(field: Field): string {
-  return fieldText(field);
 }

@@ -1,7 +1,7 @@
 import type { PathPart } from './filter-tokens.ts';
 
 /** The run's own fields, as filters, sorting and columns name them. Times are epoch seconds, `duration` seconds. */
-export const OWN_FIELDS = [
+const OWN_FIELDS = [
   'id',
   'name',
   'project',
@@ -96,7 +96,7 @@ function unknownField(text: string): FieldResult {
 }
 
 /** The nearest of `names` by edit distance, where it is near enough to be meant. */
-export function nearest(text: string, names: readonly string[]): string | undefined {
+function nearest(text: string, names: readonly string[]): string | undefined {
   const wanted = text.toLowerCase();
   if (wanted === '' || wanted.length > 30) return undefined;
   let best: string | undefined;

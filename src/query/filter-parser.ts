@@ -40,6 +40,10 @@ const NUMERIC_OWN = new Set<OwnField>(['started_at', 'ended_at', 'duration']);
  * `'NaN'`, `'Infinity'`), a time with epoch seconds or an ISO text, `duration` with seconds or `'90s'`, `'2h'`. A date
  * or time without a zone is local. `=` with an ISO text means "within it": `started_at = '2026-11-23'` is that day.
  *
+ * What a run lacks matches only `is null` and `!=`; a param that is JSON's null counts as lacking. NaN is a value that is
+ * neither less, equal nor more than any number: it matches `!=`, `is not null` and `= 'NaN'`. `.min`, `.max` and `.mean`
+ * are null where every sample is NaN. Texts compare by code point; with a number, a text that holds one compares as that.
+ *
  * Throws `filter-invalid` whose message shows the line with a mark under the bad token.
  */
 export function parseFilter(text: string): Filter {

@@ -45,7 +45,7 @@ const withFunctions = new WeakSet<DatabaseSync>();
 const patterns = new Map<string, RE2JS>();
 
 /** RE2 matching anywhere in the text, in time linear in it. */
-export function matchesPattern(pattern: string, text: string): boolean {
+function matchesPattern(pattern: string, text: string): boolean {
   let compiled = patterns.get(pattern);
   if (compiled === undefined) {
     if (patterns.size > 100) patterns.clear();

@@ -83,7 +83,7 @@ export function addRun(store: Store, run: FixtureRun): number {
   return num;
 }
 
-export function addSeries(
+function addSeries(
   store: Store,
   run: number,
   key: string,

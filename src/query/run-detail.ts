@@ -38,12 +38,12 @@ export interface MetricDetail {
 }
 
 /** A version of an artifact; `uri` is relative to the server and gives the bytes. */
-export interface ArtifactDetail extends Omit<ArtifactRow, 'id'> {
+interface ArtifactDetail extends Omit<ArtifactRow, 'id'> {
   uri: string;
 }
 
 /** A process that wrote to the run. */
-export interface WriterDetail {
+interface WriterDetail {
   writer: string;
   role: string | null;
   host: string | null;

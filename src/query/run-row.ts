@@ -48,11 +48,11 @@ export const RUN_COLUMNS = `r.id, r.name, r.status, r.started_at, r.ended_at,
 
 export type SqlRow = Record<string, unknown>;
 
-export function text(value: unknown): string | null {
+function text(value: unknown): string | null {
   return value === null || value === undefined ? null : String(value);
 }
 
-export function number(value: unknown): number | null {
+function number(value: unknown): number | null {
   return value === null || value === undefined ? null : Number(value);
 }
 
