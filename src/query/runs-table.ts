@@ -46,11 +46,11 @@ export function listRuns(db: DatabaseSync, options: ListOptions = {}): RunPage {
   if (filter !== undefined) conditions.push(compileFilter(filter));
   if (options.cursor !== undefined) conditions.push(order.after(options.cursor));
   // The page is found by number first, so that only its own runs are read in full.
-  const sql = `SELECT p.num, p.o_rank, p.o_number, p.o_text, p.o_started, ${RUN_COLUMNS}
-    FROM (SELECT r.num AS num, row_number() OVER (ORDER BY ${order.orderBy}) AS place, ${order.columns}
+  const sql = `SELECT p.*, ${RUN_COLUMNS}
+    FROM (SELECT r.num AS num, ${order.columns}
       FROM runs r ${order.join.text} WHERE ${conditions.map((condition) => condition.text).join(' AND ')}
-      ORDER BY place LIMIT ?) p
-    JOIN runs r ON r.num = p.num ORDER BY p.place`;
+      ORDER BY ${order.orderBy} LIMIT ?) p
+    CROSS JOIN runs r ON r.num = p.num ORDER BY ${order.orderByColumns}`;
   const values = [...order.join.values, ...conditions.flatMap((condition) => condition.values)];
 
   return readConsistently(db, () => {

@@ -11,9 +11,11 @@ import { OWN_SQL, type Sql, type SqlValue, STAT_SQL } from './filter-sql.ts';
  */
 export interface RunOrder {
   join: Sql;
-  /** SELECT list of the order's own columns: `o_rank, o_number, o_text, o_started`. */
+  /** SELECT list of the order's own columns: `o_rank, o_number, o_text, o_started, o_id`. */
   columns: string;
+  /** By the table, and by the order's own columns. */
   orderBy: string;
+  orderByColumns: string;
   /** Condition on `runs r` that begins after a cursor. */
   after: (cursor: string) => Sql;
   /** Cursor of a row that has the order's columns and `id`. */
@@ -22,13 +24,14 @@ export interface RunOrder {
 
 interface Key {
   sql: string;
+  column: string;
   descending: boolean;
 }
 
 /** What a field sorts by: an SQL rank, number and text over the join. */
 function sortExpressions(sort: Sort | undefined): { join: Sql; rank: string; number: string; text: string } {
   const none: Sql = { text: '', values: [] };
-  if (sort === undefined) return { join: none, rank: '0', number: '0', text: "''" };
+  if (sort === undefined) return { join: none, rank: '0.0', number: '0.0', text: "''" };
   const { field } = sort;
   if (field.of === 'run') {
     const sql = OWN_SQL[field.name];
@@ -36,7 +39,8 @@ function sortExpressions(sort: Sort | undefined): { join: Sql; rank: string; num
     return {
       join: none,
       rank: `iif(${sql} IS NULL, 3, ${numeric ? 0 : 1})`,
-      number: numeric ? `coalesce(${sql}, 0)` : '0',
+      // Not 0: in an ORDER BY that is the number of a column.
+      number: numeric ? `coalesce(${sql}, 0)` : '0.0',
       text: numeric ? "''" : `coalesce(${sql}, '')`,
     };
   }
@@ -71,17 +75,23 @@ export function runOrder(sort: Sort | undefined): RunOrder {
   const descending = sort?.descending ?? false;
   const started = 'coalesce(r.started_at, -1e300)';
   const keys: Key[] = [
-    { sql: started, descending: true },
-    { sql: 'r.id', descending: true },
+    { sql: started, column: 'o_started', descending: true },
+    { sql: 'r.id', column: 'o_id', descending: true },
   ];
   if (sort !== undefined) {
-    keys.unshift({ sql: rank, descending: false }, { sql: number, descending }, { sql: text, descending });
+    keys.unshift(
+      { sql: rank, column: 'o_rank', descending: false },
+      { sql: number, column: 'o_number', descending },
+      { sql: text, column: 'o_text', descending },
+    );
   }
   const signature = sort === undefined ? '' : `${fieldText(sort.field)}:${descending ? 'desc' : 'asc'}`;
   return {
     join,
-    columns: `${rank} AS o_rank, ${number} AS o_number, ${text} AS o_text, ${started} AS o_started`,
-    orderBy: keys.map((key) => `${key.sql}${key.descending ? ' DESC' : ''}`).join(', '),
+    columns: `${rank} AS o_rank, ${number} AS o_number, ${text} AS o_text, ${started} AS o_started, r.id AS o_id`,
+    // NULL is the least there is, as in `started`; and said so plainly, an index has the newest first.
+    orderBy: orderBy(keys, (key) => (key.sql === started ? 'r.started_at' : key.sql)),
+    orderByColumns: orderBy(keys, (key) => key.column),
     after: (cursor) => {
       const place = readCursor(cursor, signature);
       return afterPlace(keys, sort === undefined ? place.slice(3) : place);
@@ -97,6 +107,10 @@ export function runOrder(sort: Sort | undefined): RunOrder {
       return Buffer.from(JSON.stringify([signature, ...place])).toString('base64url');
     },
   };
+}
+
+function orderBy(keys: readonly Key[], expression: (key: Key) => string): string {
+  return keys.map((key) => `${expression(key)}${key.descending ? ' DESC' : ''}`).join(', ');
 }
 
 /** (a, b, …) after (?, ?, …), key by key. */
