@@ -45,6 +45,9 @@ export function makeRepository(folder: string, files: number): Repository {
     utimesSync(path, 1_764_000_000, 1_764_000_000);
   }
   git('init', '--quiet', '--initial-branch=main');
+  // One gc, here and now, and none in the background while others measure.
+  git('config', 'gc.auto', '0');
+  git('config', 'maintenance.auto', 'false');
   git('add', '.');
   git('commit', '--quiet', '-m', 'Files');
   git('gc', '--quiet');
