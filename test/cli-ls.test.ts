@@ -1,9 +1,7 @@
-import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { displayWidth } from '../src/cli/table.ts';
 import type { Layout } from '../src/journal/layout.ts';
-import { newProject, temporaryFolder, waddle, writeRun } from './cli-fixture.ts';
+import { newProject, waddle, writeRun } from './cli-fixture.ts';
 
 let layout: Layout;
 beforeAll(() => {
@@ -82,7 +80,63 @@ describe('ls', () => {
     `);
   });
 });
-void existsSync;
-void readdirSync;
-void join;
-void temporaryFolder;
+
+describe('ls, which runs', () => {
+  const ids = async (...argv: string[]): Promise<string[]> => {
+    const said = await waddle(layout.project, ['ls', '--json', ...argv]);
+    expect(said).toMatchObject({ code: 0, err: '' });
+    return (JSON.parse(said.out) as { id: string }[]).map((run) => run.id.slice(0, 4));
+  };
+
+  test('newest first, by project, by a filter, sorted, limited', async () => {
+    expect(await ids()).toEqual(['jjjj', 'gggg', 'dddd', 'aaaa']);
+    expect(await ids('--project', 'other')).toEqual(['gggg']);
+    expect(await ids('--filter', 'params.lr < 0.2')).toEqual(['dddd', 'aaaa']);
+    expect(await ids('--sort', 'params.lr:desc', '--limit', '2')).toEqual(['gggg', 'aaaa']);
+    expect(await ids('--filter', "name = 'nobody'")).toEqual([]);
+  });
+
+  test('--json has what the columns ask for, beside the run’s own fields', async () => {
+    const said = await waddle(layout.project, [
+      'ls',
+      '--json',
+      '--columns',
+      'params.optimizer.name,metrics.loss.min',
+    ]);
+    expect((JSON.parse(said.out) as object[]).at(-1)).toMatchObject({
+      id: 'aaaabbbbcccc',
+      name: 'baseline',
+      status: 'completed',
+      params: { 'optimizer.name': 'sgd' },
+      metrics: { loss: { min: 0.25 } },
+    });
+  });
+
+  test('a filter that is not understood is shown with a mark under the bad token', async () => {
+    const said = await waddle(layout.project, ['ls', '--filter', 'params.lr >> 3']);
+    expect([said.code, said.out]).toEqual([2, '']);
+    expect(said.err).toMatch(/params\.lr >> 3\n +\^/);
+  });
+
+  test('bad usage', async () => {
+    for (const argv of [
+      ['--limit', '0'],
+      ['--limit', 'x'],
+      ['--sort', 'nonsense'],
+      ['--columns', 'params.'],
+    ]) {
+      expect((await waddle(layout.project, ['ls', ...argv])).code).toBe(2);
+    }
+  });
+
+  test('says where nothing fits, and where a terminal shows only a part', async () => {
+    expect((await waddle(layout.project, ['ls', '--filter', 'params.lr > 9'])).err).toBe('No runs fit.\n');
+    const many = newProject();
+    for (let index = 0; index < 60; index += 1) writeRun(many, { name: `r${index}`, at: index });
+    const shown = await waddle(many.project, ['ls'], { terminal: true });
+    expect(shown.out.trimEnd().split('\n')).toHaveLength(51);
+    expect(shown.err).toContain('first 50 runs');
+    expect((await waddle(many.project, ['ls'])).out.trimEnd().split('\n')).toHaveLength(61);
+    expect((await waddle(many.project, ['ls', '--limit', '7'], { terminal: true })).err).toBe('');
+  });
+});

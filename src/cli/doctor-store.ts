@@ -137,7 +137,7 @@ function checkJournals(store: Store, report: IngestReport | undefined, { layout 
       hint: 'waddle show RUN names those of a run.',
     });
   }
-  const dropped = store.prepare('SELECT count(*) AS n FROM journals WHERE dropped IS NOT NULL').get();
+  const dropped = store.prepare("SELECT count(*) AS n FROM journals WHERE dropped <> '{}'").get();
   if (Number(dropped?.n ?? 0) > 0) {
     findings.push({
       check: 'journals',

@@ -285,11 +285,17 @@ function attempts(page: Page): string {
 }
 
 function environment(page: Page): string {
-  const rows = Object.entries(page.detail.environment ?? {}).map(([key, value]): [string, string] => [
-    key,
-    formatParam(value),
-  ]);
-  return section(page, 'Environment', pairs(page, rows));
+  return section(page, 'Environment', pairs(page, flattened('', page.detail.environment ?? {})));
+}
+
+/** Nested values under names with dots, so that each stands on a line of its own. */
+function flattened(prefix: string, values: Record<string, unknown>): [string, string][] {
+  return Object.entries(values).flatMap(([key, value]): [string, string][] => {
+    const name = `${prefix}${key}`;
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      return [[name, formatParam(value)]];
+    return flattened(`${name}.`, value as Record<string, unknown>);
+  });
 }
 
 function warnings(page: Page): string {
