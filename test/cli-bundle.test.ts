@@ -135,6 +135,11 @@ describe.skipIf(pty === undefined)('on a terminal', () => {
     const no = await onTerminal(['rm', 'doomed'], { answers: [['[y/N] ', 'n\r']] });
     expect(no).toMatchObject({ code: 0 });
     expect(no.text).toContain('Nothing was removed');
+    const nothing = await onTerminal(['rm', 'doomed'], { answers: [['[y/N] ', '\u0004']] });
+    expect([nothing.code, nothing.text.includes('Nothing was removed')]).toEqual([0, true]);
+    const interrupted = await onTerminal(['rm', 'doomed'], { answers: [['[y/N] ', '\u0003']] });
+    expect(interrupted.text).not.toContain('Nothing');
+    expect((await inProcess(layout.project, ['show', id])).code).toBe(0);
     const yes = await onTerminal(['rm', id], { answers: [['[y/N] ', 'y\r']] });
     expect(yes.text).toContain('1 run removed');
     expect((await inProcess(layout.project, ['show', id])).code).toBe(1);

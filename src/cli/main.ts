@@ -59,8 +59,19 @@ function processContext(): Context {
       if (!stdin.isTTY || !stderr.isTTY) return undefined;
       const { createInterface } = await import('node:readline/promises');
       const lines = createInterface({ input: stdin, output: stderr });
+      const gone = new AbortController();
+      // Ctrl-D answers nothing; Ctrl-C ends the program as it does everywhere.
+      lines.once('close', () => gone.abort());
+      lines.once('SIGINT', () => {
+        lines.close();
+        process.kill(process.pid, 'SIGINT');
+      });
       try {
-        return await lines.question(question);
+        return await lines.question(question, { signal: gone.signal });
+      } catch (error) {
+        if (!gone.signal.aborted) throw error;
+        stderr.write('\n');
+        return '';
       } finally {
         lines.close();
       }
@@ -149,6 +160,13 @@ function report(error: unknown, argv: readonly string[], context: Context): numb
     return error.exitCode;
   }
   const text = error instanceof Error ? error.message : String(error);
+  if (error instanceof Error && 'syscall' in error) {
+    context.warn(
+      `waddle: ${inert(text)}\nThe system refused this: check the permissions, the path and the disk.\n`,
+    );
+    if (context.env.WADDLE_DEBUG) console.error(error);
+    return 1;
+  }
   context.warn(`waddle: ${inert(text)}\nThis is a bug in Waddle; WADDLE_DEBUG=1 shows where.\n`);
   if (context.env.WADDLE_DEBUG) console.error(error);
   return 1;

@@ -8,7 +8,7 @@ import type { Layout } from '../journal/layout.ts';
 import { ensureProjectFolder } from '../journal/project-folder.ts';
 import { RUN_COLUMNS, type RunRow, readRunRow } from '../query/run-row.ts';
 import { type FoundRun, findRun } from '../store/find-run.ts';
-import { openStore, type Store } from '../store/open.ts';
+import { openStore, type Store, storeError } from '../store/open.ts';
 import { type Context, openProject, type Project, storeFile } from './context.ts';
 import { count, formatBytes } from './format-number.ts';
 import { inert } from './inert.ts';
@@ -71,6 +71,8 @@ async function use<T>(
     const opened = { context, ...project, store };
     await refresh(opened);
     return await work(opened);
+  } catch (error) {
+    throw storeError(path, error);
   } finally {
     store.close();
   }

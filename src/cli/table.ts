@@ -18,6 +18,8 @@ const GAP = '  ';
 
 /** Columns that a text takes on a terminal. */
 export function displayWidth(text: string): number {
+  // Most text is plain: its width is its length.
+  if (/^[\x20-\x7e]*$/.test(text)) return text.length;
   return stringWidth(text);
 }
 

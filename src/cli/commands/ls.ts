@@ -116,7 +116,7 @@ function table(
     { title: context.terminal ? '' : 'STATUS' },
     { title: 'ID' },
     { title: 'NAME', min: 10 },
-    ...(options.project ? [{ title: 'PROJECT', min: 6 }] : []),
+    ...(options.project ? [{ title: 'PROJECT', min: 6, optional: true as const }] : []),
     { title: 'AGE', align: 'right' },
     { title: 'TOOK', align: 'right' },
     ...fields.map(
