@@ -69,6 +69,16 @@ class Numbers(unittest.TestCase):
             with self.assertRaises(_values.NotANumber):
                 _values.number_text(value)
 
+    def test_a_tensor_is_detached_first(self):
+        class Tensor:
+            def detach(self):
+                return Scalar(0.5)
+
+            def __float__(self):
+                raise AssertionError("it takes part in a gradient")
+
+        self.assertEqual(_values.number_text(Tensor()), b"0.5")
+
     def test_steps(self):
         for step, kept in [(0, 0), (-3, -3), (True, 1), (2**53, 2**53), (0.5, 0.5), (Index, None), (1e300, 1e300)]:
             if kept is not None:

@@ -111,11 +111,16 @@ def number_text(value: object) -> bytes:
             return b"%d" % whole
         return b'"Infinity"' if whole > 0 else b'"-Infinity"'
     try:
-        return _float_text(float(value))  # type: ignore[arg-type]
+        return _float_text(_float_of(value))
     except OverflowError:  # such as Fraction(10**400)
         return b'"Infinity"' if value > 0 else b'"-Infinity"'  # type: ignore[operator]
     except Exception:
         raise NotANumber("%s is not a number" % _shown(value)) from None
+
+
+def _float_of(value: Any) -> float:
+    # A tensor that takes part in a gradient warns when it becomes a number; apart from that it does not.
+    return float(value.detach() if hasattr(value, "detach") else value)
 
 
 def _float_text(value: float) -> bytes:
@@ -143,7 +148,7 @@ def step_number(step: object) -> Any:
     if step is None or isinstance(step, (str, bytes, bytearray)):
         raise BadStep("step %s is not a number" % _shown(step))
     try:
-        number = float(step)  # type: ignore[arg-type]
+        number = _float_of(step)
     except Exception:
         raise BadStep("step %s is not a number" % _shown(step)) from None
     if not math.isfinite(number):
@@ -204,7 +209,7 @@ def _plain_scalar(value: Any) -> Any:
         except Exception:
             pass
         try:
-            return plain(float(value)) if hasattr(value, "__float__") else _text_of(value, repr)
+            return plain(_float_of(value)) if hasattr(value, "__float__") else _text_of(value, repr)
         except Exception:
             pass
     return _text_of(value, repr)
