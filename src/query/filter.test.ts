@@ -417,9 +417,13 @@ describe('what a filter lets through', () => {
     }
   });
 
-  it('takes a chain of thousands, and binds what it is given', () => {
-    const chain = Array.from({ length: 3000 }, (_, index) => `name = 'r${index}'`).join(' or ');
+  it('takes long chains and lists, and binds what it is given', () => {
+    const chain = Array.from({ length: 500 }, (_, index) => `name = 'r${index}'`).join(' or ');
     expect(listRuns(temporary.store.db, { filter: chain }).rows).toEqual([]);
+    expect(errorOf(`${chain} or name = 'x'`).message).toContain('more than 500 comparisons');
+    const list = Array.from({ length: 1000 }, (_, index) => `'r${index}'`).join(', ');
+    expect(listRuns(temporary.store.db, { filter: `params.a in (${list})` }).rows).toEqual([]);
+    expect(errorOf(`params.a in (${list}, 'x')`).message).toContain('more than 1000 values');
     expect(listRuns(temporary.store.db, { filter: "name = 'x''; DROP TABLE runs; --'" }).rows).toEqual([]);
     expect(listRuns(temporary.store.db, {}).rows).toHaveLength(runs.length);
   });

@@ -91,6 +91,20 @@ describe('a small table', () => {
     },
   );
 
+  it('pages through runs whose start is not known, after all others', () => {
+    const { db } = temporary.store;
+    for (const id of ['h', 'i', 'j']) addRun(temporary.store, { id: id.repeat(12) });
+    const pages: (string | undefined)[] = [];
+    for (let cursor: string | undefined; ; ) {
+      const page = listRuns(db, { limit: 1, cursor });
+      pages.push(page.rows[0]?.id[0]);
+      if (page.next === null) break;
+      cursor = page.next;
+    }
+    expect(pages).toEqual(['e', 'd', 'c', 'b', 'a', 'j', 'i', 'h']);
+    db.prepare('DELETE FROM runs WHERE started_at IS NULL').run();
+  });
+
   it('refuses a cursor of another list, and a bad limit', () => {
     const { next } = listRuns(temporary.store.db, { limit: 1 });
     for (const cursor of [next ?? '', 'nonsense', Buffer.from('["x"]').toString('base64url')]) {

@@ -258,6 +258,9 @@ function sink(heap: Stream[], from: number): void {
 
 /** True where no sample of these series has a fraction in its step. Reads all their steps. */
 export function hasWholeSteps(db: DatabaseSync, series: readonly MetricSeries[]): boolean {
-  const find = db.prepare("SELECT 1 FROM samples WHERE id >= ? AND id < ? AND typeof(step) = 'real' LIMIT 1");
+  const find = db.prepare(
+    `SELECT 1 FROM samples WHERE id >= ? AND id < ?
+     AND (step <> CAST(step AS INTEGER) OR abs(step) > ${Number.MAX_SAFE_INTEGER}) LIMIT 1`,
+  );
   return series.every(({ id, count }) => find.get(id * MAX_SEQ, id * MAX_SEQ + count) === undefined);
 }
