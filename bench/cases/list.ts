@@ -21,7 +21,7 @@ async function run({ root, scratch, quick }: BenchOptions): Promise<Figure[]> {
     const params = { lr: 0.001 * (1 + (seed % 7)), model: { layers: seed % 5, name: 'mlp' } };
     writeRun(layout, { keys, steps: 20, together: true, seed, params });
   }
-  await runJob(INGEST, [project, '--seal']);
+  const ingested = await runJob<{ ms: number }>(INGEST, [project, '--seal']);
   const store = openStore(join(layout.root, 'waddle.sqlite'), { readOnly: true });
   const columns = [...keys.map((key) => `metrics.${key}`), 'params.lr', 'params.model.layers'].map((name) =>
     name.includes('/') ? `metrics.\`${name.slice('metrics.'.length)}\`` : name,
@@ -43,6 +43,13 @@ async function run({ root, scratch, quick }: BenchOptions): Promise<Figure[]> {
   );
   const of = `${runs.toLocaleString('en')} runs × 20 metrics`;
   return [
+    {
+      name: `ingest ${of}`,
+      value: ingested.ms / runs,
+      unit: 'ms/run',
+      floor: null,
+      against: null,
+    },
     { name: `list ${of}, all`, value: median(all), unit: 'ms', floor: null, against: null },
     { name: 'list, filtered and sorted, 50', value: median(some), unit: 'ms', floor: null, against: null },
     { name: `waddle ls --limit 50, ${of}`, value: command, unit: 'ms', floor: node, against: 'node -e 0' },
