@@ -42,6 +42,18 @@ test('init works on the project around the working directory, or where --dir say
   expect(missing.err).toContain('there is no folder');
 });
 
+test('WADDLE_DIR names the project folder, --dir beats it, and a wrong one is an error', async () => {
+  const [folder, other] = [temporaryFolder(), temporaryFolder()];
+  const world = { env: { WADDLE_DIR: folder } };
+  await waddle(other, ['init'], world);
+  expect(existsSync(join(folder, 'waddle.json'))).toBe(true);
+  await waddle(other, ['init', '--dir', other], world);
+  expect(existsSync(join(other, 'waddle.json'))).toBe(true);
+  const said = await waddle(other, ['ls'], { env: { WADDLE_DIR: join(folder, 'gone') } });
+  expect(said.code).toBe(1);
+  expect(said.err).toContain('WADDLE_DIR');
+});
+
 test.skipIf(process.getuid?.() === 0)('init in a folder that cannot be written says so', async () => {
   const folder = temporaryFolder();
   chmodSync(folder, 0o555);

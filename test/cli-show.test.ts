@@ -220,3 +220,20 @@ test('compare --json, and runs that are not there', async () => {
   expect((await waddle(layout.project, ['show'])).code).toBe(2);
   expect((await waddle(layout.project, ['show', '@last~5'])).code).toBe(1);
 });
+
+test('narrow and wide terminals, and more runs than fit beside each other', async () => {
+  for (const columns of [70, 100, 200]) {
+    for (const argv of [['show', 'dddd', '--all'], ['compare', 'dddd', 'baseline'], ['ls']]) {
+      const said = await waddle(layout.project, argv, { terminal: true, columns });
+      for (const line of said.out.split('\n')) expect(displayWidth(line)).toBeLessThanOrEqual(columns);
+    }
+  }
+  const many = newProject();
+  const ids = Array.from({ length: 12 }, (_, index) =>
+    writeRun(many, { name: `run ${index}`, at: index, params: { lr: index }, metrics: { loss: [index] } }),
+  );
+  const said = await waddle(many.project, ['compare', ...ids], { terminal: true });
+  for (const line of said.out.split('\n')) expect(displayWidth(line)).toBeLessThanOrEqual(80);
+  for (let index = 0; index < 12; index += 1) expect(said.out).toMatch(new RegExp(`run ${index}\\b`));
+  expect(said.out.split('\n\n')).toHaveLength(3);
+});

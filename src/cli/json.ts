@@ -5,7 +5,7 @@ interface RawJson {
 }
 
 /** JSON for `--json`: indented, with integers beyond 2^53 in all their digits. */
-export function toJson(value: unknown): string {
+function toJson(value: unknown): string {
   const raw = (JSON as unknown as RawJson).rawJSON;
   const text = JSON.stringify(
     value,

@@ -176,14 +176,21 @@ function metrics(page: Page, opened: Opened, all: boolean): string {
   ];
   const cells = shown.map(([key, metric]): Cell[] => [
     key,
-    { text: formatMetric(metric.last), style: 'bold' },
-    formatMetric(metric.min),
-    formatMetric(metric.max),
-    formatMetric(metric.mean),
+    { text: formatKeyed(key, metric.last), style: 'bold' },
+    formatKeyed(key, metric.min),
+    formatKeyed(key, metric.max),
+    formatKeyed(key, metric.mean),
     metric.nan === 0 ? String(metric.count) : `${metric.count} (${metric.nan} NaN)`,
     { text: spark(opened, detail.run.id, key), style: 'cyan' },
   ]);
   return section(page, 'Metrics', table(page, columns, cells) + more);
+}
+
+/** Waddle's own metrics name their unit; those in bytes are shown in larger ones. */
+function formatKeyed(key: string, value: unknown): string {
+  const unit = key.startsWith(SYSTEM) ? /_bytes(_per_s)?$/.exec(key) : null;
+  if (unit === null || typeof value !== 'number') return formatMetric(value);
+  return `${formatBytes(value)}${unit[1] === undefined ? '' : '/s'}`;
 }
 
 function spark(opened: Opened, run: string, key: string): string {

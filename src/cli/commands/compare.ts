@@ -32,17 +32,49 @@ async function compare(context: Context, runs: readonly string[], options: Optio
       found.map((run) => run.id),
     );
     if (options.json === true) printJson(context, comparison);
-    else context.out(describe(context, comparison, options.all === true));
+    else context.out(blocks(context, comparison, options.all === true));
   });
 }
 
 /** The runs' own fields that are worth a line where they differ. */
 const OWN = ['status', 'project', 'group', 'entry', 'commit_sha', 'duration', 'exit_code', 'host'];
 
-function describe(context: Context, comparison: Comparison, all: boolean): string {
+/** More runs than the terminal has room for are shown in blocks under each other. */
+function blocks(context: Context, comparison: Comparison, all: boolean): string {
+  const { length } = comparison.runs;
+  const room = context.terminal ? Math.max(1, Math.floor((context.columns - KEY_WIDTH) / RUN_WIDTH)) : length;
+  const count = Math.ceil(length / room);
+  const size = Math.ceil(length / count);
+  return Array.from({ length: count }, (_, index) => {
+    const cutOut = <T>(items: readonly T[]): T[] => items.slice(index * size, (index + 1) * size);
+    const part = <T>(rows: readonly ComparedRow<T>[]) =>
+      rows.map((row) => ({ ...row, values: cutOut(row.values) }));
+    return describe(
+      context,
+      {
+        runs: cutOut(comparison.runs),
+        own: part(comparison.own),
+        params: part(comparison.params),
+        tags: part(comparison.tags),
+        metrics: part(comparison.metrics),
+        environment: part(comparison.environment),
+      },
+      { all, names: comparison.runs.map((run) => run.name) },
+    );
+  }).join('\n');
+}
+
+/** Columns for the keys, and for one run at least, with the gap. */
+const KEY_WIDTH = 22;
+const RUN_WIDTH = 10;
+
+function describe(
+  context: Context,
+  comparison: Comparison,
+  { all, names }: { all: boolean; names: readonly string[] },
+): string {
   const paint = painter(context);
   const { runs } = comparison;
-  const names = runs.map((run) => run.name);
   const columns: Column[] = [
     { title: '', min: 10 },
     ...runs.map((run): Column => {
