@@ -3,12 +3,9 @@ import { WaddleError } from '../errors/waddle-error.ts';
 import { catchUp } from '../ingest/catch-up.ts';
 import { followJournals } from '../ingest/follow-journals.ts';
 import { sealEnded } from '../ingest/seal-ended.ts';
-import { type Layout, runFolder } from '../journal/layout.ts';
-import { hasConsoleFiles, recoverConsole } from '../runner/console-recovery.ts';
 import { openStore, type Store } from '../store/open.ts';
 import { type Project, storeFile } from './context.ts';
 import { formatNumber } from './format-number.ts';
-import { CLIENT } from './version.ts';
 
 type Env = Record<string, string | undefined>;
 
@@ -79,23 +76,4 @@ function readState(store: Store, runId: string, state: FinalState): void {
       state.dropped[reason] = (state.dropped[reason] ?? 0) + Number(count);
     }
   }
-}
-
-/**
- * Journals what jobs printed whose supervisors died before they could, for every run of the store that has not been
- * settled. The store must be caught up; where this returns runs, catch up with them again.
- */
-export function recoverLostOutput(layout: Layout, store: Store): string[] {
-  const recovered: string[] = [];
-  for (const { id } of store.prepare('SELECT id FROM folders WHERE live = 1').all()) {
-    const run = String(id);
-    const folder = runFolder(layout, run);
-    if (!hasConsoleFiles(folder)) continue;
-    try {
-      if (recoverConsole(folder, run, CLIENT)) recovered.push(run);
-    } catch {
-      // A full or read-only disk: the files stay, and the next one tries again.
-    }
-  }
-  return recovered;
 }

@@ -10,8 +10,9 @@ const NAMED = 3;
 export function describeStart(plan: RunPlan, label: string, snapshot: Snapshot): string {
   const again = plan.start === null ? 'resumes ' : '';
   let text = `waddle: ${again}run ${plan.runId} (${inert(label)}), ${describeCode(snapshot)}\n`;
-  if (snapshot.left_out.length > 0) {
-    const names = snapshot.left_out.map((each) => `${inert(each.path)} (${each.reason})`);
+  const leftOut = snapshot.left_out.filter((each) => each.reason !== 'excluded');
+  if (leftOut.length > 0) {
+    const names = leftOut.map((each) => `${inert(each.path)} (${each.reason})`);
     text += `waddle: not in the snapshot: ${listed(names)}\n`;
   }
   for (const warning of snapshot.warnings) {

@@ -1,7 +1,7 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { setPriority } from 'node:os';
-import { dirname, isAbsolute } from 'node:path';
-import { eventTime } from '../events/line.ts';
+import { dirname, isAbsolute, join } from 'node:path';
+import { eventTime, parseLine } from '../events/line.ts';
 import { findDrift } from '../git/drift.ts';
 import type { SnapshotPolicy } from '../git/policy.ts';
 import { takeSnapshot } from '../git/snapshot.ts';
@@ -13,7 +13,8 @@ import { identityOf, judgeLife, type ProcessIdentity } from '../journal/process-
 import { openPlainBytes, readLines } from '../journal/reader.ts';
 import { JournalWriter } from '../journal/writer.ts';
 import { COMPANION_PRIORITY } from './companion-process.ts';
-import { recoverConsole } from './console-recovery.ts';
+import { type ConsoleFollower, removeConsoleFiles } from './console-follower.ts';
+import { takeOverConsole } from './console-recovery.ts';
 import { describeEnvironment, isPythonName } from './environment.ts';
 import { type GpuSample, watchGpus } from './gpu.ts';
 import { findProgram } from './interpreter.ts';
@@ -84,12 +85,18 @@ export async function accompany(task: CompanionTask): Promise<void> {
   const sampling = task.everySeconds > 0 ? sampleSystem(task, journal, folder) : null;
   const following = task.follow(stop.signal).catch((error) => note('ingest-failed', error));
 
+  let follower: ConsoleFollower | null = null;
+  /** The supervisor is gone: somebody has to tell that the run lives, and what it prints. */
+  const takeOver = () => {
+    beating = true;
+    follower = takeOverConsole(folder, task.attempt, journal);
+    follower?.pump();
+  };
   const ended = await new Promise<'asked' | 'alone'>((resolve) => {
     supervisor?.ended.then(() => resolve('asked'));
     timers.push(
       setInterval(() => {
-        // The supervisor is gone: somebody has to tell that the run lives.
-        if (supervisor?.died()) beating = true;
+        if (supervisor?.died() && !beating) takeOver();
         const finished = task.role === 'init' && hasEnded(folder, task.attempt);
         if (finished || isGone(job)) {
           // A living supervisor sees its job's end itself, and asks in a moment.
@@ -102,17 +109,37 @@ export async function accompany(task: CompanionTask): Promise<void> {
   for (const timer of timers) clearInterval(timer);
   await sampling?.finish();
   await describing;
-  const taken = await snapshot;
-  if (ended === 'alone' && task.role === 'init' && taken) {
-    await recordDrift(task, taken, journal).catch((error) => note('drift-failed', error));
+  const left = follower as ConsoleFollower | null;
+  const whole = left?.finish() ?? false;
+  if (ended === 'alone') {
+    const taken = task.role === 'init' ? await snapshot : readSnapshot(folder, task.attempt);
+    if (taken) await recordDrift(task, taken, journal).catch((error) => note('drift-failed', error));
   }
   stop.abort();
   await following;
+  left?.close();
   journal.close();
-  if (ended === 'alone') {
-    recoverConsole(folder, task.runId, task.client);
-    task.settle();
+  if (whole) removeConsoleFiles(folder, task.attempt);
+  if (ended === 'alone') task.settle();
+}
+
+/** The snapshot that the supervisor took before it died. */
+function readSnapshot(folder: string, attempt: string): Snapshot | null {
+  const bytes = openPlainBytes(join(folder, `${attempt}.jsonl`));
+  if (bytes === null) return null;
+  try {
+    for (const { lines } of readLines(bytes, 0)) {
+      for (const { text } of lines) {
+        if (!text?.startsWith('{"k":"snapshot"')) continue;
+        const parsed = parseLine(text);
+        if (parsed.type === 'event' && parsed.event.k === 'snapshot')
+          return parsed.event.snapshot as Snapshot;
+      }
+    }
+  } finally {
+    bytes.close();
   }
+  return null;
 }
 
 /** By its stdin: the line `end` asks to finish, a mere end of file means that the supervisor died. */

@@ -35,8 +35,10 @@ export function recoverConsole(folder: string, run: string, client: string): boo
   let added = false;
   for (const attempt of attempts) {
     const concerned = told.writers.filter((each) => each.attempt === attempt.name);
+    // Only the supervisor follows the files. A helper that lives will come to recover them too, which does no harm; a
+    // reader that comes before it must not find half of what was printed.
     const followed = concerned.some(
-      (each) => each.role !== 'job' && each.role !== 'edits' && judgeLife(each.identity) !== 'dead',
+      (each) => each.role === 'supervisor' && judgeLife(each.identity) !== 'dead',
     );
     if (followed || concerned.length === 0) continue;
     const jobLives = concerned.some((each) => each.role === 'job' && judgeLife(each.identity) !== 'dead');
@@ -69,6 +71,19 @@ export function recoverConsole(folder: string, run: string, client: string): boo
     }
   }
   return added;
+}
+
+/** Follows the files of an attempt whose supervisor has died, from the first line that is in no journal yet. */
+export function takeOverConsole(folder: string, attempt: string, journal: LineSink): ConsoleFollower | null {
+  const found = listConsoleFiles(folder).find((each) => each.name === attempt);
+  if (found === undefined) return null;
+  const { journaled } = readTold(folder);
+  const streams = found.streams.map((stream) => ({
+    stream,
+    display: null,
+    journaled: journaled.get(`${attempt}/${stream}`) ?? 0,
+  }));
+  return new ConsoleFollower({ folder, attempt, journal, streams });
 }
 
 /** Epoch milliseconds of the last write: the best that is known of when those lines came. */

@@ -29,6 +29,18 @@ export function define(command: Command, context: Context): void {
 }
 
 async function help(flags: HelperFlags, context: Context): Promise<void> {
+  try {
+    await work(flags, context);
+    // Nothing may keep it: its stdin is a pipe that a forked child of the supervisor might hold open.
+    process.exit(0);
+  } catch (error) {
+    // Nobody reads its stderr; the supervisor tells of the exit code.
+    context.warn(`waddle: ${error instanceof Error ? error.stack : String(error)}\n`);
+    process.exit(1);
+  }
+}
+
+async function work(flags: HelperFlags, context: Context): Promise<void> {
   const project = await openProject(context);
   const { layout, config } = project;
   await accompany({
@@ -47,6 +59,4 @@ async function help(flags: HelperFlags, context: Context): Promise<void> {
     follow: (signal) => followStore(project, context.env, signal),
     settle: () => void settleRun(project, context.env, flags.run),
   });
-  // Nothing may keep it: its stdin is a pipe that a forked child of the supervisor might hold open.
-  process.exit(0);
 }
