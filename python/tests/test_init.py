@@ -121,6 +121,19 @@ class Beginning(ProjectTest):
         self.assertEqual(child.kinds(), ["open", "m", "close"])
         self.assertEqual(child.events[0]["attempt"], parent.events[0]["writer"])
 
+    def test_a_working_folder_that_is_gone(self):
+        self.script(
+            """
+            import os, sys, waddle
+            os.mkdir("gone")
+            os.chdir("gone")
+            os.rmdir("../gone")
+            waddle.init(dir=sys.argv[1]).log({"a": 1})
+            """,
+            self.root,
+        )
+        self.assertEqual(samples([self.journal()]), [("a", 0, 1)])
+
     def test_a_broken_waddle_json_is_said_and_lived_with(self):
         self.write("waddle.json", "{")
         done = self.script("import waddle; waddle.init()")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 
-from . import _ending, _init
+from . import _ending, _init, _project
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def main(arguments: List[str]) -> None:
 
 def _set_import_path() -> None:
     """Imports come from the working directory, then from the project folder, then from where they always do."""
-    first = [os.getcwd()]
+    first = [_project.working_folder()]
     project = os.environ.get(_init.DIR)
     if project and os.path.abspath(project) not in first:
         first.append(os.path.abspath(project))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import _command
+from . import _command, _project
 from ._journal import say
 
 TYPE_CHECKING = False
@@ -31,7 +31,7 @@ def start(root: str, run_id: str, attempt: str) -> bool:
             )
         return False
     command += ["__helper", "--dir", root, "--run", run_id, "--attempt", attempt]
-    command += ["--pid", str(os.getpid()), "--cwd", os.getcwd()]
+    command += ["--pid", str(os.getpid()), "--cwd", _project.working_folder()]
     try:
         _detach(command)
     except OSError as error:

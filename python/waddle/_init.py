@@ -133,7 +133,7 @@ def _root(dir: Optional[Union[str, os.PathLike[str]]]) -> str:
     """The project folder: what `init` is told, else the environment, else found from the working directory."""
     if dir is not None:
         return os.path.abspath(os.fspath(dir))
-    return os.path.abspath(os.environ.get(DIR) or _project.find(os.getcwd()))
+    return os.path.abspath(os.environ.get(DIR) or _project.find(_project.working_folder()))
 
 
 def _default_name(run_id: str) -> str:
@@ -267,7 +267,7 @@ def _command_line() -> Dict[str, Any]:
     return {
         "argv": [clean_text(argument) for argument in sys.argv],
         "command": [clean_text(argument) for argument in original],
-        "cwd": clean_text(os.getcwd()),
+        "cwd": clean_text(_project.working_folder()),
     }
 
 

@@ -9,6 +9,14 @@ if TYPE_CHECKING:
     from typing import Any, Dict, Optional
 
 
+def working_folder() -> str:
+    """The working directory; the root folder where it was removed under the process."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return os.path.abspath(os.sep)
+
+
 def find(start: str) -> str:
     """
     The project folder of a job that works in `start`: the nearest folder above with ``waddle.json`` or ``.waddle/``,

@@ -8,6 +8,7 @@ from itertools import count
 from time import time
 
 from . import _head
+from ._identity import rank
 from ._journal import Journal, line
 from ._values import MAX_STEP, BadStep, NotANumber, items_of, key_text, number_text, plain, step_number, to_json
 
@@ -345,7 +346,8 @@ class Run:
             self._steps = count(step + 1)
 
     def _note_step(self) -> None:
-        if self._top > self._known_top:
+        # The first rank speaks for all: hundreds of them would only replace each other's file.
+        if self._top > self._known_top and rank(os.environ)["rank"] in (None, 0):
             self._known_top = self._top
             _head.note_step(self.folder, int(self._top), self.attempt)
 
