@@ -69,7 +69,7 @@ async function use<T>(
   const store = open(context, path);
   try {
     const opened = { context, ...project, store };
-    await refresh(opened);
+    await refreshIfWritable(opened);
     return await work(opened);
   } catch (error) {
     throw storeError(path, error);
@@ -83,11 +83,29 @@ function open(context: Context, path: string): Store {
   try {
     return openStore(path);
   } catch (error) {
-    if (!(error instanceof WaddleError) || error.code !== 'store-read-only' || !existsSync(path)) throw error;
+    if (!isReadOnly(error) || !existsSync(path)) throw error;
     const store = openStore(path, { readOnly: true });
-    context.say(`${inert(path)} cannot be written: shown as of the last time it was brought up to date\n`);
+    sayReadOnly(context, path);
     return store;
   }
+}
+
+/** SQLite opens a file that cannot be written for reading; that shows only where there is something to write. */
+async function refreshIfWritable(opened: Opened): Promise<void> {
+  try {
+    await refresh(opened);
+  } catch (error) {
+    if (!isReadOnly(error)) throw error;
+    sayReadOnly(opened.context, opened.store.path);
+  }
+}
+
+function isReadOnly(error: unknown): boolean {
+  return error instanceof WaddleError && error.code === 'store-read-only';
+}
+
+function sayReadOnly(context: Context, path: string): void {
+  context.say(`${inert(path)} cannot be written: shown as of the last time it was brought up to date\n`);
 }
 
 /**
