@@ -1,4 +1,13 @@
-import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { dumpLogical } from '../store/dump-logical.ts';
@@ -582,5 +591,47 @@ describe('rebuilding', () => {
     await rebuildStore({ layout: project.layout, path: project.database, judge: everybodyLives });
     store = project.open();
     expect(dumpLogical(store)).toBe(before);
+  });
+});
+
+describe('a long reading', () => {
+  it('tells how far it is, and stops between two transactions when asked', () => {
+    project.write(RUN, JOB, opening(JOB));
+    let text = '';
+    for (let step = 0; step < 80_000; step += 1) text += `${JSON.stringify(metric(step, { loss: 1 }))}\n`;
+    project.append(RUN, JOB, text);
+    const stop = new AbortController();
+    const seen: number[] = [];
+    const report = catchUp({
+      layout: project.layout,
+      store,
+      judge: everybodyLives,
+      signal: stop.signal,
+      onProgress: ({ bytes, totalBytes }) => {
+        seen.push(bytes / totalBytes);
+        if (seen.length === 2) stop.abort();
+      },
+    });
+    expect(report.interrupted).toBe(true);
+    expect(seen).toHaveLength(2);
+    expect(seen[1]).toBeGreaterThan(seen[0] ?? 1);
+    expect(seen[1]).toBeLessThan(1);
+    expect(ingest()).toMatchObject({ interrupted: false, samples: 80_000 - report.samples });
+  });
+
+  it('opens no folder again that has not changed and whose writers are done', () => {
+    project.write(RUN, JOB, opening(JOB), metric(0, { loss: 1 }), { k: 'close', t: T0 });
+    const folder = join(project.layout.runs, RUN);
+    const old = new Date(Date.now() - 60_000);
+    utimesSync(folder, old, old);
+    ingest();
+    expect(rows('SELECT id, live FROM folders')).toEqual([{ id: RUN, live: 0 }]);
+    // Were it opened, this would be seen.
+    project.write(RUN, JOB, metric(1, { loss: 1 }));
+    expect(ingest().samples).toBe(0);
+    // A new journal changes the folder.
+    project.write(RUN, 'job-bbbbbbbb', opening('job-bbbbbbbb'), metric(2, { loss: 1 }));
+    expect(ingest().samples).toBe(2);
+    expect(rows('SELECT live FROM folders')).toEqual([{ live: 1 }]);
   });
 });

@@ -138,7 +138,7 @@ export function* ingestSteps(options: IngestOptions): Generator<IngestProgress, 
     reader.close();
   }
   if (!report.interrupted) {
-    const looked = lookBack(store, found.visits);
+    const looked = lookBack(store, found.visits, new Set(found.work.map((work) => work.path)));
     const torn = looked.torn.filter((row) => isGone(row, judge));
     const crashed = runningRuns(store, options.runs).filter(({ num }) => isCrashed(store, num, clock, judge));
     if (torn.length > 0 || crashed.length > 0) {
@@ -237,8 +237,11 @@ interface Looked {
   torn: { runId: string; writer: string; row: Record<string, unknown> }[];
 }
 
-/** After reading: which folders need to be opened again, and what was left unfinished. */
-function lookBack(store: Store, visits: Visit[]): Looked {
+/**
+ * After reading: which folders need to be opened again, and what was left unfinished.
+ * @param grown journals that held more than was known
+ */
+function lookBack(store: Store, visits: Visit[], grown: ReadonlySet<string>): Looked {
   const looked: Looked = { folders: [], sealed: [], torn: [] };
   for (const { runId, changed, journals } of visits) {
     const rows = new Map(
@@ -253,7 +256,8 @@ function lookBack(store: Store, visits: Visit[]): Looked {
       if (row === undefined || (!sealed && row.closed !== 1)) live = true;
       if (row === undefined || row.sealed === 1) continue;
       if (sealed) looked.sealed.push(Number(row.id));
-      if (row.torn === null && endsTorn(path, Number(row.offset))) looked.torn.push({ runId, writer, row });
+      if (row.torn === null && grown.has(path) && endsTorn(path, Number(row.offset)))
+        looked.torn.push({ runId, writer, row });
     }
     looked.folders.push({ id: runId, changed, live });
   }
@@ -297,11 +301,12 @@ function rememberFolders(store: Store, looked: Looked): void {
 }
 
 function runningRuns(store: Store, runs: readonly string[] | undefined): { num: number; id: string }[] {
+  const wanted = runs === undefined ? undefined : new Set(runs);
   return store
     .prepare("SELECT num, id FROM runs WHERE status = 'running'")
     .all()
     .map((row) => ({ num: Number(row.num), id: String(row.id) }))
-    .filter(({ id }) => runs === undefined || runs.includes(id));
+    .filter(({ id }) => wanted === undefined || wanted.has(id));
 }
 
 /** The same process is asked about once a round, however many journals and runs it has. */

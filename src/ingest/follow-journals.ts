@@ -1,8 +1,9 @@
 import { setImmediate, setTimeout } from 'node:timers/promises';
+import { folderChangeTime } from '../journal/discover.ts';
 import { type IngestOptions, type IngestReport, ingestSteps } from './catch-up.ts';
 import { releaseLease, takeLease } from './lease.ts';
 
-export interface FollowOptions extends Omit<IngestOptions, 'signal'> {
+export interface FollowOptions extends Omit<IngestOptions, 'signal' | 'runs'> {
   signal: AbortSignal;
   /** Pause between two looks, in milliseconds. */
   everyMs?: number;
@@ -17,20 +18,35 @@ export interface FollowOptions extends Omit<IngestOptions, 'signal'> {
 /** One transaction holds a live process up for no longer than this, in milliseconds. */
 const LIVE_BATCH_MS = 40;
 
+/** Between two looks at all runs, only those with an open journal are looked at (milliseconds). */
+const ALL_RUNS_EVERY_MS = 2000;
+/** Looking at all runs may take this part of the time, however many there are. */
+const ALL_RUNS_SHARE = 1 / 20;
+
 /**
  * Keeps the database up to its journals until the signal: the background worker. Lets others run between transactions,
  * and reads all that is there once more before it returns.
  */
 export async function followJournals(options: FollowOptions): Promise<void> {
-  const { store, signal } = options;
+  const { layout, store, signal } = options;
   const everyMs = options.everyMs ?? 250;
   const holding = () => options.lease !== true || takeLease(store);
+  let allAgainAt = 0;
+  let runsChanged: number | null = null;
   try {
     for (;;) {
       const last = signal.aborted;
       try {
         if (holding()) {
-          const report = await oneRound(options, holding);
+          const began = performance.now();
+          const changed = folderChangeTime(layout.runs);
+          const all = last || began >= allAgainAt || changed !== runsChanged;
+          const report = await oneRound(options, all ? undefined : liveRuns(options), holding);
+          if (all) {
+            const took = performance.now() - began;
+            allAgainAt = began + Math.max(ALL_RUNS_EVERY_MS, took / ALL_RUNS_SHARE);
+            runsChanged = changed;
+          }
           if (report.changed) options.onApplied?.(report);
         }
       } catch (error) {
@@ -45,9 +61,21 @@ export async function followJournals(options: FollowOptions): Promise<void> {
   }
 }
 
-async function oneRound(options: FollowOptions, renew: () => boolean): Promise<IngestReport> {
+/** Runs with a journal that may grow. */
+function liveRuns({ store }: FollowOptions): string[] {
+  return store
+    .prepare("SELECT id FROM folders WHERE live = 1 UNION SELECT id FROM runs WHERE status = 'running'")
+    .all()
+    .map((row) => String(row.id));
+}
+
+async function oneRound(
+  options: FollowOptions,
+  runs: readonly string[] | undefined,
+  renew: () => boolean,
+): Promise<IngestReport> {
   const { signal: _ends, ...rest } = options;
-  const steps = ingestSteps({ batchMs: LIVE_BATCH_MS, ...rest });
+  const steps = ingestSteps({ batchMs: LIVE_BATCH_MS, ...rest, ...(runs === undefined ? {} : { runs }) });
   for (;;) {
     const step = steps.next();
     if (step.done) return step.value;

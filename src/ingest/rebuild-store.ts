@@ -2,7 +2,7 @@ import { existsSync, renameSync, rmSync } from 'node:fs';
 import { backup } from 'node:sqlite';
 import { WaddleError } from '../errors/waddle-error.ts';
 import type { Layout } from '../journal/layout.ts';
-import { openStore, type Store } from '../store/open.ts';
+import { openStore, type Store, storeError } from '../store/open.ts';
 import { catchUp, type IngestOptions, type IngestReport } from './catch-up.ts';
 
 /**
@@ -28,7 +28,11 @@ export async function rebuildStore(
       const old = openSound(path);
       if (old !== null) {
         old.close();
-        await backup(fresh.db, path);
+        try {
+          await backup(fresh.db, path);
+        } catch (error) {
+          throw storeError(path, error);
+        }
         return report;
       }
       fresh.db.exec('PRAGMA wal_checkpoint(TRUNCATE)');

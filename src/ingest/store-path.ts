@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { realpathSync, statfsSync } from 'node:fs';
+import { existsSync, realpathSync, statfsSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { isSystemError } from '../errors/waddle-error.ts';
@@ -47,8 +47,12 @@ export function storePath(layout: Layout, configuredDb: string | null, env: Stor
         : resolve(layout.project, configuredDb);
   const typeAt = env.fileSystemType ?? ((path) => statfsSync(path).type);
   if (networkTypeOf(wanted, typeAt) === null) return wanted;
-  const project = existing(layout.project);
-  const name = `${basename(project)}-${createHash('sha256').update(wanted).update('\0').update(project).digest('hex').slice(0, 16)}`;
+  const project = realPath(layout.project);
+  const key = createHash('sha256')
+    .update(`${project}\0${configuredDb ?? ''}`)
+    .digest('hex')
+    .slice(0, 16);
+  const name = `${basename(project)}-${key}`;
   const cache = join(env.cacheHome, 'waddle', 'stores', name, 'waddle.sqlite');
   if (networkTypeOf(cache, typeAt) === null) return cache;
   const temporary = join(tmpdir(), `waddle-${userInfo().uid}`, 'stores', name, 'waddle.sqlite');
@@ -56,11 +60,19 @@ export function storePath(layout: Layout, configuredDb: string | null, env: Stor
 }
 
 /** The name of the network file system that a path lies on, or would; null on a local one, or where nobody tells. */
-export function networkTypeOf(path: string, typeAt: (path: string) => number): string | null {
+function networkTypeOf(path: string, typeAt: (path: string) => number): string | null {
   try {
     return NETWORK_TYPES.get(typeAt(existing(path)) >>> 0) ?? null;
   } catch {
     return null;
+  }
+}
+
+/** The path with links followed as far as it is there. */
+function realPath(path: string): string {
+  const there = existing(path);
+  for (let at = resolve(path), rest = ''; ; rest = join(basename(at), rest), at = dirname(at)) {
+    if (existing(at) === there && existsSync(at)) return join(there, rest);
   }
 }
 

@@ -7,6 +7,9 @@ import { parseLine } from '../events/line.ts';
 import { judgeLife } from './process-identity.ts';
 import { JournalWriter } from './writer.ts';
 
+/** util-linux's: a mount namespace of one's own. */
+const UNSHARE = 'unshare';
+
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'waddle-writer-'));
@@ -47,7 +50,7 @@ describe('a writer', () => {
   });
 
   /** A tmpfs of 64 KB in a mount namespace of its own: only where this machine lets us have one. */
-  const canMount = spawnSync('unshare', ['-rm', 'true']).status === 0;
+  const canMount = spawnSync(UNSHARE, ['-rm', 'true']).status === 0;
 
   it.runIf(canMount)('closes off a short write on a full disk, counts what was lost, and goes on', () => {
     const script = `
@@ -65,7 +68,7 @@ describe('a writer', () => {
       process.stdout.write(JSON.stringify({ results, text: readFileSync(writer.path, 'utf8') }));
     `;
     const output = execFileSync(
-      'unshare',
+      UNSHARE,
       [
         '-rm',
         'sh',

@@ -57,7 +57,7 @@ export interface ApplierOptions {
   maxSeq?: number;
 }
 
-/** Series kept in memory between transactions; past it they are read again. About 2 KB each. */
+/** Series kept in memory between transactions; past it they are read again. About 1 KB each. */
 const CACHED_SERIES = 20_000;
 /** Revisions whose changes are kept for live clients. */
 const KEPT_REVISIONS = 4096;
@@ -93,15 +93,25 @@ export class Applier {
         work(batch);
         const applied = batch.finish();
         this.#seen = `${this.store.epoch} ${applied.revision ?? revision}`;
-        let cached = 0;
-        for (const journal of this.#journals.values()) cached += journal.series.size;
-        if (cached > CACHED_SERIES) this.#journals.clear();
+        this.#forget(batch);
         return applied;
       });
     } catch (error) {
       this.#journals.clear();
       throw error;
     }
+  }
+
+  /** Keeps what the next transaction is likely to need: journals that go on, above all those of this one. */
+  #forget(batch: Batch): void {
+    let cached = 0;
+    for (const [name, journal] of this.#journals) {
+      if (journal.closed) this.#journals.delete(name);
+      else cached += journal.series.size;
+    }
+    if (cached > CACHED_SERIES) this.#journals.clear();
+    if (cached <= CACHED_SERIES / 8) return;
+    for (const [name, journal] of this.#journals) if (!batch.read(journal)) this.#journals.delete(name);
   }
 }
 
@@ -260,6 +270,11 @@ export class Batch {
     }
   }
 
+  /** Whether this transaction read on in the journal. */
+  read(journal: JournalState): boolean {
+    return this.#advanced.has(journal);
+  }
+
   /** Says that the journal is read up to `next`. */
   advance(journal: JournalState, next: number): void {
     if (next === journal.offset) return;
@@ -293,12 +308,6 @@ export class Batch {
       .prepare("UPDATE runs SET status = 'crashed', status_revision = ? WHERE num = ?")
       .run(this.revision, run);
     this.#derive.add(run);
-    this.#changed = true;
-  }
-
-  /** Has the run's row made anew. */
-  touch(run: number): void {
-    this.#touched.add(run);
     this.#changed = true;
   }
 

@@ -212,7 +212,7 @@ function originOf(store: Store, run: number, starter: string | undefined) {
 }
 
 /** The latest event of the run's own writers; edits are no sign of life. */
-export function lastEventTime(store: Store, run: number): number | null {
+function lastEventTime(store: Store, run: number): number | null {
   const row = store
     .prepare("SELECT max(last_event_at) AS t FROM journals WHERE run = ? AND writer NOT LIKE 'edits-%'")
     .get(run);

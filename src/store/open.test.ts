@@ -8,6 +8,9 @@ import { WaddleError } from '../errors/waddle-error.ts';
 import { openStore } from './open.ts';
 import { SCHEMA_VERSION } from './schema.ts';
 
+/** util-linux's: a mount namespace of one's own. */
+const UNSHARE = 'unshare';
+
 let folder: string;
 let path: string;
 beforeEach(() => {
@@ -121,7 +124,7 @@ describe('opening', () => {
 });
 
 describe('on a read-only disk', () => {
-  const canMount = spawnSync('unshare', ['-rm', 'true']).status === 0;
+  const canMount = spawnSync(UNSHARE, ['-rm', 'true']).status === 0;
   it.runIf(canMount)('reads what is there, and says why it cannot write', () => {
     const store = openStore(path);
     const { epoch } = store;
@@ -139,7 +142,7 @@ describe('on a read-only disk', () => {
     `;
     chmodSync(folder, 0o755);
     const { stdout, stderr } = spawnSync(
-      'unshare',
+      UNSHARE,
       [
         '-rm',
         'sh',

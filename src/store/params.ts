@@ -1,7 +1,7 @@
 import { parseExactJson, stringifyExactJson } from '../events/line.ts';
 import type { Store } from './open.ts';
 
-export type LeafType = 'number' | 'string' | 'boolean' | 'null' | 'array' | 'object';
+type LeafType = 'number' | 'string' | 'boolean' | 'null' | 'array' | 'object';
 
 /** One value of a flattened parameter. */
 export interface ParamLeaf {

@@ -206,7 +206,7 @@ export interface ConsoleCursor {
 
 /**
  * A page of what the job printed: attempt by attempt, each stream in its own order, the two woven together by time.
- * `next` continues it; a line that was still partial then is given again when it has changed only by asking for it again.
+ * `next` continues after the last line given, also where that was still partial.
  */
 export function readConsole(
   store: Store,
@@ -233,24 +233,6 @@ export function readConsole(
     cursor = { attempt, next };
   }
   return { lines, next: cursor };
-}
-
-/** The last lines that a run's console has, in order. */
-export function readConsoleTail(store: Store, num: number, limit: number): ConsoleLine[] {
-  let lines: ConsoleLine[] = [];
-  for (const attempt of consoleAttempts(store, num).toReversed()) {
-    const room = limit - lines.length;
-    if (room <= 0) break;
-    const [out = [], err = []] = ([1, 2] as const).map((stream) => {
-      const row = store
-        .prepare('SELECT max(n) AS n FROM console WHERE run = ? AND attempt = ? AND stream = ?')
-        .get(num, attempt, stream);
-      const from = Math.max(0, Number(row?.n ?? -1) - room + 1);
-      return consoleRows(store, num, attempt, stream, from, room);
-    });
-    lines = [...weave(out, err).slice(-room), ...lines];
-  }
-  return lines;
 }
 
 /** Attempts that printed something, in the order of the run's attempts. */

@@ -9,8 +9,7 @@
  * Samples of one series and part that a composed id can tell apart: id = series * 2^28 + seq. JavaScript reads such ids
  * exactly up to 2^25 (33 million) series in one database, SQLite up to 2^35.
  */
-export const SEQ_BITS = 28;
-export const MAX_SEQ = 2 ** SEQ_BITS;
+export const MAX_SEQ = 2 ** 28;
 
 const VERSION_1 = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -239,14 +238,15 @@ CREATE TABLE console_changes (
   PRIMARY KEY (revision, run, attempt, stream)
 ) WITHOUT ROWID;
 
+-- CROSS JOIN keeps this order: the planner would scan the samples and look for the series of each.
 -- Steps are REAL, so that every finite float fits; SQLite keeps whole ones as integers on disk, and here shows them so.
 CREATE VIEW metrics AS
   SELECT r.id AS run_id, s.key AS key,
     iif(abs(m.step) < 9007199254740992 AND m.step = CAST(m.step AS INTEGER), CAST(m.step AS INTEGER), m.step) AS step,
     (s.t0 + m.dt) / 1000.0 AS ts, m.value AS value
   FROM runs r
-  JOIN series s ON s.run = r.num
-  JOIN samples m ON m.id BETWEEN s.id * 268435456 AND s.id * 268435456 + 268435455
+  CROSS JOIN series s ON s.run = r.num
+  CROSS JOIN samples m ON m.id BETWEEN s.id * 268435456 AND s.id * 268435456 + 268435455
   WHERE r.removed = 0;
 
 CREATE VIEW writers AS

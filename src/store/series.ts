@@ -61,7 +61,7 @@ export interface SeriesState {
   /** Step of the latest sample by arrival. */
   endStep: number;
   segment: number;
-  /** Open buckets by level; index 0 is not used. */
+  /** Open buckets by level, made as they are needed; index 0 is not used. */
   open: Bucket[];
   /** Samples not yet in the database, in order of arrival. Times in milliseconds. */
   steps: number[];
@@ -87,8 +87,14 @@ function emptyBucket(): Bucket {
   };
 }
 
-function emptyBuckets(): Bucket[] {
-  return Array.from({ length: TOP_LEVEL + 1 }, emptyBucket);
+/** The bucket being filled at a level. */
+function openBucket(series: SeriesState, level: number): Bucket {
+  let bucket = series.open[level];
+  if (bucket === undefined) {
+    bucket = emptyBucket();
+    series.open[level] = bucket;
+  }
+  return bucket;
 }
 
 function clear(bucket: Bucket): void {
@@ -179,8 +185,8 @@ function completeBucket(store: Store, series: SeriesState, level: number): void 
   const bucket = series.open[level];
   if (bucket === undefined || bucket.children === 0) return;
   writeBucket(store, series, level, bucket);
-  const parent = series.open[level + 1];
-  if (parent !== undefined) {
+  if (level < TOP_LEVEL) {
+    const parent = openBucket(series, level + 1);
     addBucket(parent, bucket);
     if (parent.children === FAN_OUT) completeBucket(store, series, level + 1);
   }
@@ -220,7 +226,7 @@ export function loadSeries(store: Store, run: number, writer: string, key: strin
     maxStep: Number(row.max_step),
     endStep: Number(row.end_step),
     segment: Number(row.segment),
-    open: emptyBuckets(),
+    open: [],
     steps: [],
     times: [],
     values: [],
@@ -230,8 +236,6 @@ export function loadSeries(store: Store, run: number, writer: string, key: strin
 }
 
 function restoreOpenBucket(store: Store, series: SeriesState, level: number): void {
-  const bucket = series.open[level];
-  if (bucket === undefined) return;
   const done = store
     .prepare(
       'SELECT seq + count AS next FROM rollups WHERE series = ? AND level = ? ORDER BY seq DESC LIMIT 1',
@@ -243,7 +247,13 @@ function restoreOpenBucket(store: Store, series: SeriesState, level: number): vo
       .prepare('SELECT id - ? AS seq, step, dt, value FROM samples WHERE id BETWEEN ? AND ? ORDER BY id')
       .all(series.id * MAX_SEQ, series.id * MAX_SEQ + from, series.id * MAX_SEQ + MAX_SEQ - 1);
     for (const row of rows) {
-      addSample(bucket, Number(row.seq), Number(row.step), Number(row.dt), nanIfNull(row.value));
+      addSample(
+        openBucket(series, level),
+        Number(row.seq),
+        Number(row.step),
+        Number(row.dt),
+        nanIfNull(row.value),
+      );
     }
     return;
   }
@@ -252,7 +262,7 @@ function restoreOpenBucket(store: Store, series: SeriesState, level: number): vo
     .all(series.id, level - 1, from);
   for (const row of rows) {
     const valued = Number(row.count) > Number(row.nan_count);
-    addBucket(bucket, {
+    addBucket(openBucket(series, level), {
       children: 1,
       seq: Number(row.seq),
       count: Number(row.count),
@@ -305,7 +315,7 @@ export function newSeries(
     maxStep: Number.NEGATIVE_INFINITY,
     endStep: Number.NEGATIVE_INFINITY,
     segment: 0,
-    open: emptyBuckets(),
+    open: [],
     steps: [],
     times: [],
     values: [],
@@ -326,7 +336,7 @@ export function writeSamples(
   const seq0 = series.count;
   const base = series.id * MAX_SEQ;
   const insert = store.prepare(INSERT_SAMPLE);
-  const bottom = series.open[1] ?? emptyBucket();
+  const bottom = openBucket(series, 1);
   const { steps, times, values } = series;
   const written = Math.min(steps.length, maxSeq - seq0);
   for (let index = 0; index < written; index += 1) {
