@@ -109,10 +109,14 @@ function sayReadOnly(context: Context, path: string): void {
 }
 
 /**
- * Brings the store up to the journals of all runs, or of these. What could not be read is told. Resolves to undefined
- * where the store can only be read.
+ * Brings the store up to the journals of all runs, or of these, and what their jobs printed unseen into the journals
+ * (`recover`). What could not be read is told. Resolves to undefined where the store can only be read.
  */
-export async function refresh(opened: Opened, runs?: readonly string[]): Promise<IngestReport | undefined> {
+export async function refresh(
+  opened: Opened,
+  runs?: readonly string[],
+  options: { recover: boolean } = { recover: true },
+): Promise<IngestReport | undefined> {
   const { context, layout, store } = opened;
   if (store.readOnly) return undefined;
   const progress = startProgress(context);
@@ -123,7 +127,7 @@ export async function refresh(opened: Opened, runs?: readonly string[]): Promise
     onProgress: ({ bytes, totalBytes }) =>
       progress.update(`reading journals: ${formatBytes(bytes)} of ${formatBytes(totalBytes)}`),
   });
-  const lost = recoverLostOutput(layout, store, runs);
+  const lost = options.recover ? recoverLostOutput(layout, store, runs) : [];
   if (lost.length > 0) catchUp({ layout, store, runs: lost });
   progress.end();
   const [broken] = report.broken;

@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
-import { isSystemError, WaddleError } from '../../errors/waddle-error.ts';
+import { WaddleError } from '../../errors/waddle-error.ts';
 import { runFolder } from '../../journal/layout.ts';
-import { hasConsoleFiles, recoverConsole } from '../../runner/console-recovery.ts';
 import {
   type ConsoleLine,
   consoleAttempts,
@@ -17,7 +16,6 @@ import { consoleText } from '../inert.ts';
 import { type Opened, refresh, refreshedRun, withRuns } from '../opened-store.ts';
 import { painter } from '../paint.ts';
 import { cut } from '../table.ts';
-import { CLIENT } from '../version.ts';
 
 interface Options {
   follow?: boolean;
@@ -52,7 +50,6 @@ async function logs(context: Context, run: string, options: Options): Promise<vo
     (stream) => options[stream] === true || options.stdout === options.stderr,
   );
   await withRuns(context, [run], async (opened, [found]) => {
-    await recover(opened, found.id);
     const printer = startPrinter(context, options);
     const seen = new Map<string, From>();
     if (options.tail !== undefined) {
@@ -66,21 +63,6 @@ async function logs(context: Context, run: string, options: Options): Promise<vo
     if (options.follow === true) await follow(context, opened, found.id, streams, seen, printer);
     printer.end();
   });
-}
-
-/** Journals what a job printed after its supervisor had died; true where something came to light. */
-async function recover(opened: Opened, run: string): Promise<boolean> {
-  const folder = runFolder(opened.layout, run);
-  if (opened.store.readOnly || !hasConsoleFiles(folder)) return false;
-  try {
-    recoverConsole(folder, run, CLIENT);
-  } catch (error) {
-    // On a full or read-only disk the lines that are in the journals are still good to read.
-    if (isSystemError(error, 'EACCES', 'EROFS', 'ENOSPC', 'EPERM', 'ENOENT')) return false;
-    throw error;
-  }
-  await refresh(opened, [run]);
-  return true;
 }
 
 async function printNew(
@@ -101,6 +83,9 @@ async function printNew(
   }
 }
 
+/** Milliseconds between two looks for output that nobody follows any more. */
+const RECOVER_MS = 3000;
+
 /** Shows what comes until the run has ended and all of it is shown. */
 async function follow(
   context: Context,
@@ -111,16 +96,18 @@ async function follow(
   printer: Printer,
 ): Promise<void> {
   const folder = watchFolder(runFolder(opened.layout, run));
+  let recoverAt = 0;
   try {
     for (;;) {
-      // Asked before reading: what was logged up to the end is then read in this round.
-      await refresh(opened, [run]);
-      const status = refreshedRun(opened, run)?.status;
+      // Recovering writes a journal each time that a job without a supervisor has printed: not in every round.
+      const recover = context.now() >= recoverAt;
+      if (recover) recoverAt = context.now() + RECOVER_MS;
+      await refresh(opened, [run], { recover });
+      const ended = refreshedRun(opened, run)?.status !== 'running';
+      if (ended) await refresh(opened, [run]);
+      // Asked for before reading: what was logged up to the end is then read in this round.
       await printNew(context, opened, run, streams, seen, printer);
-      if (status !== 'running') {
-        if (await recover(opened, run)) await printNew(context, opened, run, streams, seen, printer);
-        return;
-      }
+      if (ended) return;
       await folder.changed();
     }
   } finally {
