@@ -32,6 +32,9 @@ function importsOf(file: string): { target: string; typeOnly: boolean }[] {
   }));
 }
 
+/** Tests and what only they use. */
+const isTest = (file: string) => /(\.test|-fixture|\/fixture)\.tsx?$/.test(file);
+
 describe('rooms', () => {
   it('has every folder of src/ in the table of ARCHITECTURE.md', () => {
     const rooms = new Set(files.map((file) => file.split('/')[1] ?? ''));
@@ -47,9 +50,8 @@ describe('rooms', () => {
       for (const { target } of importsOf(file)) {
         if (!target.startsWith('.')) continue;
         const path = relative(root, resolve(root, dirname(file), target));
-        if (path.startsWith(`src/${room}/`)) continue;
-        if (file.endsWith('.test.ts') && (path.startsWith('test/support/') || path.startsWith('tools/')))
-          continue;
+        if (path.startsWith(`src/${room}/`) || path === 'package.json') continue;
+        if (isTest(file) && (path.startsWith('test/support/') || path.startsWith('tools/'))) continue;
         const other = /^src\/(\w+)\//.exec(path)?.[1];
         if (other === undefined || !allowed.has(other)) broken.push(`${file} imports ${path}`);
       }
@@ -59,7 +61,7 @@ describe('rooms', () => {
 
   it('keeps the schema library out of what logs and supervises: src/events/schema.ts is imported for types only', () => {
     const broken = files
-      .filter((file) => !file.endsWith('.test.ts') && !file.startsWith('src/events/'))
+      .filter((file) => !isTest(file) && !file.startsWith('src/events/'))
       .filter((file) =>
         importsOf(file).some(({ target, typeOnly }) => target.endsWith('events/schema.ts') && !typeOnly),
       );
@@ -68,7 +70,7 @@ describe('rooms', () => {
 
   it('reads the environment and the working directory only in cli and client', () => {
     const broken = files
-      .filter((file) => !file.endsWith('.test.ts') && !/^src\/(cli|client)\//.test(file))
+      .filter((file) => !isTest(file) && !/^src\/(cli|client)\//.test(file))
       .filter((file) => /process\.(env|cwd\()/.test(readFileSync(join(root, file), 'utf8')));
     expect(broken).toEqual([]);
   });
