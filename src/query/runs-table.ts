@@ -23,6 +23,8 @@ export interface ListOptions {
   project?: string | undefined;
   /** Archived runs too. */
   archived?: boolean | undefined;
+  /** Only of these, by their number in the database. */
+  among?: readonly number[] | undefined;
 }
 
 export interface RunPage {
@@ -43,6 +45,12 @@ export function listRuns(db: DatabaseSync, options: ListOptions = {}): RunPage {
   const conditions: Sql[] = [{ text: 'r.removed = 0', values: [] }];
   if (options.archived !== true) conditions.push({ text: 'r.archived = 0', values: [] });
   if (options.project !== undefined) conditions.push({ text: 'r.project = ?', values: [options.project] });
+  if (options.among !== undefined) {
+    conditions.push({
+      text: 'r.num IN (SELECT value FROM json_each(?))',
+      values: [JSON.stringify(options.among)],
+    });
+  }
   if (filter !== undefined) conditions.push(compileFilter(filter));
   if (options.cursor !== undefined) conditions.push(order.after(options.cursor));
   // The page is found by number first, so that only its own runs are read in full.

@@ -1,0 +1,245 @@
+/**
+ * Pages of a run's console. An attempt's two streams are merged by time; a place in that order is how many lines of each
+ * stream lie before it, so that a page costs what it shows, wherever it lies.
+ */
+import { WaddleError } from '../errors/waddle-error.ts';
+import type { ConsoleLine, ConsolePage, ConsoleQuery } from '../protocol/api.ts';
+import { readConsistently } from '../query/consistent-read.ts';
+import type { Store } from '../store/open.ts';
+
+type Row = Record<string, unknown>;
+
+/** `at` of a line: its stream and number; with the place of the other stream it can be found again. */
+interface Place {
+  attempt: number;
+  /** Lines of stdout and of stderr before it. */
+  before: [number, number];
+  /** And whether the line itself is stdout (1) or stderr (2). */
+  stream: 1 | 2;
+}
+
+export const DEFAULT_LINES = 1000;
+
+/** Lines of a live batch have no place in the merged order, only their own number. */
+export function consoleLine(row: Row): ConsoleLine {
+  return {
+    at: '',
+    attempt: String(row.attempt),
+    stream: row.stream === 2 ? 2 : 1,
+    n: Number(row.n),
+    ts: Number(row.ts),
+    text: String(row.text),
+    partial: row.partial === 1,
+  };
+}
+
+/** @throws WaddleError `place-invalid` */
+export function readConsolePage(
+  store: Store,
+  run: { num: number },
+  query: ConsoleQuery,
+  cursor: string,
+): ConsolePage {
+  const limit = query.limit ?? DEFAULT_LINES;
+  return readConsistently(store.db, () => {
+    const attempts = attemptsOf(store, run.num).filter(
+      ({ name }) => query.attempt === undefined || name === query.attempt,
+    );
+    const after = query.after === undefined ? undefined : readPlace(query.after);
+    const before = query.before === undefined ? undefined : readPlace(query.before);
+    const backwards = after === undefined && (before !== undefined || query.tail === true);
+    const source: Source = { store, run: run.num, query };
+    const lines = backwards
+      ? lastLines(source, attempts, before, limit + 1)
+      : firstLines(source, attempts, after, limit + 1);
+    const more = lines.length > limit;
+    if (more) {
+      if (backwards) lines.shift();
+      else lines.pop();
+    }
+    let kept = lines;
+    let moreAfter = backwards ? before !== undefined : more;
+    if (!backwards && before !== undefined) {
+      kept = lines.filter((line) => comesBefore(readPlace(line.at), before));
+      if (kept.length < lines.length) moreAfter = false;
+    }
+    return {
+      lines: kept,
+      more_before: backwards ? more : after !== undefined,
+      more_after: moreAfter,
+      total: attempts.reduce((sum, { lengths }) => {
+        if (query.stream === 'stdout') return sum + lengths[0];
+        if (query.stream === 'stderr') return sum + lengths[1];
+        return sum + lengths[0] + lengths[1];
+      }, 0),
+      cursor,
+    };
+  });
+}
+
+interface Source {
+  store: Store;
+  run: number;
+  query: ConsoleQuery;
+}
+
+interface Attempt {
+  name: string;
+  /** Its place among the run's attempts, from 0. */
+  index: number;
+  /** One more than the greatest line number, of each stream. */
+  lengths: [number, number];
+}
+
+function attemptsOf(store: Store, run: number): Attempt[] {
+  // From one attempt to the next, and to the last line of each stream, without reading what lies between.
+  const rows = store
+    .prepare(
+      `WITH RECURSIVE names (attempt) AS (
+         SELECT min(attempt) FROM console WHERE run = ?1
+         UNION ALL
+         SELECT (SELECT min(attempt) FROM console WHERE run = ?1 AND attempt > names.attempt)
+         FROM names WHERE attempt IS NOT NULL)
+       SELECT attempt,
+         (SELECT max(n) + 1 FROM console WHERE run = ?1 AND attempt = names.attempt AND stream = 1) AS out,
+         (SELECT max(n) + 1 FROM console WHERE run = ?1 AND attempt = names.attempt AND stream = 2) AS err
+       FROM names WHERE attempt IS NOT NULL`,
+    )
+    .all(run);
+  const numbers = new Map(
+    store
+      .prepare('SELECT attempt, number FROM attempts WHERE run = ?')
+      .all(run)
+      .map((row) => [String(row.attempt), Number(row.number)]),
+  );
+  const order = (name: string) => numbers.get(name) ?? Number.MAX_SAFE_INTEGER;
+  return rows
+    .map((row) => ({
+      name: String(row.attempt),
+      lengths: [Number(row.out ?? 0), Number(row.err ?? 0)] as [number, number],
+    }))
+    .sort((a, b) => order(a.name) - order(b.name) || (a.name < b.name ? -1 : 1))
+    .map((attempt, index) => ({ ...attempt, index }));
+}
+
+function formatPlace({ attempt, before, stream }: Place): string {
+  return `${attempt}.${before[0]}.${before[1]}.${stream}`;
+}
+
+/** @throws WaddleError `place-invalid` */
+function readPlace(text: string): Place {
+  const match = /^(\d{1,9})\.(\d{1,15})\.(\d{1,15})\.([12])$/.exec(text);
+  if (match === null) {
+    throw new WaddleError('place-invalid', 'that is no place in a console', 'Give the `at` of a line.', {
+      exitCode: 2,
+    });
+  }
+  return {
+    attempt: Number(match[1]),
+    before: [Number(match[2]), Number(match[3])],
+    stream: match[4] === '2' ? 2 : 1,
+  };
+}
+
+function comesBefore(a: Place, b: Place): boolean {
+  if (a.attempt !== b.attempt) return a.attempt < b.attempt;
+  return a.before[0] + a.before[1] < b.before[0] + b.before[1];
+}
+
+/** Up to `count` lines of one stream from `from` on, or before `to` and then the last of them, in order. */
+function streamLines(
+  source: Source,
+  attempt: Attempt,
+  stream: 1 | 2,
+  range: { from: number; count: number; backwards: boolean },
+): Row[] {
+  const { store, run, query } = source;
+  if (query.stream !== undefined && (query.stream === 'stdout' ? 1 : 2) !== stream) return [];
+  const search =
+    query.q === undefined || query.q === '' ? undefined : `%${query.q.replace(/[\\%_]/g, '\\$&')}%`;
+  const { from, count, backwards } = range;
+  return store
+    .prepare(
+      `SELECT attempt, stream, n, ts, partial, text FROM console
+       WHERE run = ? AND attempt = ? AND stream = ? AND n ${backwards ? '<' : '>='} ?
+       ${search === undefined ? '' : "AND text LIKE ? ESCAPE '\\'"} ORDER BY n ${backwards ? 'DESC' : ''} LIMIT ?`,
+    )
+    .all(run, attempt.name, stream, from, ...(search === undefined ? [] : [search]), count);
+}
+
+function firstLines(
+  source: Source,
+  attempts: Attempt[],
+  after: Place | undefined,
+  count: number,
+): ConsoleLine[] {
+  const lines: ConsoleLine[] = [];
+  for (const attempt of attempts) {
+    if (lines.length >= count) break;
+    if (after !== undefined && attempt.index < after.attempt) continue;
+    const next: [number, number] = [0, 0];
+    if (after?.attempt === attempt.index) {
+      next[0] = after.before[0] + (after.stream === 1 ? 1 : 0);
+      next[1] = after.before[1] + (after.stream === 2 ? 1 : 0);
+    }
+    const wanted = count - lines.length;
+    const out = streamLines(source, attempt, 1, { from: next[0], count: wanted, backwards: false });
+    const err = streamLines(source, attempt, 2, { from: next[1], count: wanted, backwards: false });
+    let [i, j] = [0, 0];
+    while (lines.length < count) {
+      const [a, b] = [out[i], err[j]];
+      const row = b === undefined || (a !== undefined && Number(a.ts) <= Number(b.ts)) ? a : b;
+      if (row === undefined) break;
+      const isOut = row === a;
+      if (isOut) i++;
+      else j++;
+      const n = Number(row.n);
+      // Lines that a search passes over count as passed.
+      if (isOut) next[0] = n;
+      else next[1] = n;
+      lines.push(placed(row, attempt, next));
+      if (isOut) next[0] = n + 1;
+      else next[1] = n + 1;
+    }
+  }
+  return lines;
+}
+
+function lastLines(
+  source: Source,
+  attempts: Attempt[],
+  before: Place | undefined,
+  count: number,
+): ConsoleLine[] {
+  const lines: ConsoleLine[] = [];
+  for (const attempt of attempts.toReversed()) {
+    if (lines.length >= count) break;
+    if (before !== undefined && attempt.index > before.attempt) continue;
+    const end: [number, number] =
+      before?.attempt === attempt.index ? [...before.before] : [...attempt.lengths];
+    const wanted = count - lines.length;
+    const out = streamLines(source, attempt, 1, { from: end[0], count: wanted, backwards: true });
+    const err = streamLines(source, attempt, 2, { from: end[1], count: wanted, backwards: true });
+    let [i, j] = [0, 0];
+    while (lines.length < count) {
+      const [a, b] = [out[i], err[j]];
+      const row = a === undefined || (b !== undefined && Number(b.ts) >= Number(a.ts)) ? b : a;
+      if (row === undefined) break;
+      if (row === a) {
+        end[0] = Number(row.n);
+        i++;
+      } else {
+        end[1] = Number(row.n);
+        j++;
+      }
+      lines.push(placed(row, attempt, end));
+    }
+  }
+  return lines.reverse();
+}
+
+function placed(row: Row, attempt: Attempt, before: readonly [number, number]): ConsoleLine {
+  const line = consoleLine(row);
+  const at = formatPlace({ attempt: attempt.index, before: [before[0], before[1]], stream: line.stream });
+  return { ...line, at };
+}

@@ -1,0 +1,119 @@
+/** Servers for the tests of this room: real files, journals written as a job writes them, read by a stand-in for ingest. */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseLine } from '../events/line.ts';
+import type { Event } from '../events/schema.ts';
+import { listJournals, listRuns } from '../journal/discover.ts';
+import { layoutOf, runFolder } from '../journal/layout.ts';
+import { ensureProjectFolder } from '../journal/project-folder.ts';
+import { openPlainBytes, readLines } from '../journal/reader.ts';
+import { JournalWriter } from '../journal/writer.ts';
+import { Applier } from '../store/apply.ts';
+import { openStore, type Store } from '../store/open.ts';
+import { type App, buildApp } from './app.ts';
+import type { ServerOptions } from './options.ts';
+
+export interface Fixture extends App {
+  folder: string;
+  options: ServerOptions;
+  /** Stops that were asked for. */
+  stopped: { run: string; grace: number }[];
+  /** Bugs that were reported: none, in a test that passes. */
+  bugs: unknown[];
+  store(): Store;
+  /** A run with a started job journal; the journal stays open. */
+  job(id: string, start?: Partial<Extract<Event, { k: 'start' }>>): JournalWriter;
+  /** Brings the store up to the journals and wakes the live clients. */
+  ingest(): void;
+  remove(): Promise<void>;
+}
+
+export async function startFixture(changes: Partial<ServerOptions> = {}): Promise<Fixture> {
+  const folder = mkdtempSync(join(tmpdir(), 'waddle-server-'));
+  const layout = layoutOf(folder);
+  ensureProjectFolder(layout);
+  mkdirSync(join(folder, 'page'));
+  const file = join(layout.root, 'waddle.sqlite');
+  const stopped: Fixture['stopped'] = [];
+  const bugs: unknown[] = [];
+  const options: ServerOptions = {
+    layout,
+    version: '0.0.0-test',
+    openStore: () => openStore(file),
+    catchUp: (store) => readJournals(store, folder),
+    diff: async () => '',
+    stop: async (run, grace) => void stopped.push({ run, grace }),
+    dashboard: join(folder, 'page'),
+    access: { host: '127.0.0.1', allowedHosts: [], token: null, cookie: 'waddle_test' },
+    ports: { http: 8080, ws: null },
+    held: false,
+    bug: (error) => void bugs.push(error),
+    ...changes,
+  };
+  const app = await buildApp(options);
+  return {
+    ...app,
+    folder,
+    options,
+    stopped,
+    bugs,
+    store: () => app.shared.handle.store,
+    job: (id, start = {}) => {
+      const journal = JournalWriter.open({
+        folder: runFolder(layout, id),
+        role: 'job',
+        run: id,
+        client: 'test',
+        attempt: 'self',
+      });
+      journal.append({
+        k: 'start',
+        t: 1_764_000_000,
+        id,
+        attempt: journal.name,
+        name: `run ${id}`,
+        ...start,
+      });
+      return journal;
+    },
+    ingest: () => {
+      readJournals(app.shared.handle.store, folder);
+      app.shared.hub.look();
+    },
+    remove: async () => {
+      await app.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+const appliers = new WeakMap<Store, Applier>();
+
+/** Ingest in its simplest form: this room may not import the real one. */
+function readJournals(store: Store, folder: string): void {
+  const layout = layoutOf(folder);
+  let applier = appliers.get(store);
+  if (applier === undefined) {
+    applier = new Applier(store, { clock: { now: () => Date.now(), mono: () => performance.now() } });
+    appliers.set(store, applier);
+  }
+  applier.transact((batch) => {
+    const folders: [string | null, string][] = [[null, layout.projectJournals]];
+    for (const id of listRuns(layout.runs)) folders.push([id, runFolder(layout, id)]);
+    for (const [run, path] of folders) {
+      for (const { writer, path: file } of listJournals(path)) {
+        const bytes = openPlainBytes(file);
+        if (bytes === null) continue;
+        for (const { lines, next } of readLines(bytes, batch.offsetOf(run, writer))) {
+          if (lines.length === 0) continue;
+          const journal = batch.journal(run, writer);
+          for (const { start, text } of lines)
+            if (text !== null) batch.apply(journal, start, parseLine(text));
+          batch.advance(journal, next);
+        }
+        bytes.close();
+      }
+    }
+  });
+}

@@ -1,0 +1,69 @@
+import type { FastifyInstance } from 'fastify';
+import { WaddleError } from '../../errors/waddle-error.ts';
+import type { BulkBody, Edited, RunPatch, StopBody } from '../../protocol/api.ts';
+import * as schemas from '../../protocol/run-schemas.ts';
+import { described } from '../openapi.ts';
+import type { Shared } from '../shared.ts';
+
+type WithRun = { Params: { id: string } };
+
+export function editRoutes(http: FastifyInstance, { editor, hub }: Shared): void {
+  /** Each is a file of its own on disk. */
+  const config = { rateLimit: { max: 1000, timeWindow: 10_000 } };
+  const edit = (
+    summary: string,
+    body?: typeof schemas.RunPatch | typeof schemas.StopBody | typeof schemas.BulkBody,
+    params = true,
+  ) => ({
+    config,
+    schema: described('edits', summary, schemas.Edited, {
+      ...(params ? { params: schemas.RunParams } : {}),
+      ...(body === undefined ? {} : { body }),
+    }),
+  });
+  const told = <T>(result: T): T => {
+    hub.look();
+    return result;
+  };
+
+  http.patch<WithRun & { Body: RunPatch }>(
+    '/api/runs/:id',
+    edit('Change a run’s name, notes, tags or archived mark', schemas.RunPatch),
+    (request): Edited => told(editor.patch([request.params.id], request.body)),
+  );
+  http.delete<WithRun>(
+    '/api/runs/:id',
+    edit('Remove a run; it can be restored until gc'),
+    (request): Edited => told(editor.remove([request.params.id], true)),
+  );
+  http.post<WithRun>(
+    '/api/runs/:id/restore',
+    edit('Bring a removed run back'),
+    (request): Edited => told(editor.remove([request.params.id], false)),
+  );
+  http.post<WithRun & { Body: StopBody }>(
+    '/api/runs/:id/stop',
+    edit('Ask a running job to stop', schemas.StopBody),
+    async (request): Promise<Edited> => told(await editor.stop([request.params.id], request.body.grace)),
+  );
+  http.post<{ Body: BulkBody }>(
+    '/api/runs/bulk',
+    edit('One act on many runs', schemas.BulkBody, false),
+    async (request): Promise<Edited> => {
+      const { runs, act, patch, grace } = request.body;
+      if (act === 'remove' || act === 'restore') return told(editor.remove(runs, act === 'remove'));
+      if (act === 'stop') return told(await editor.stop(runs, grace));
+      if (patch === undefined) {
+        throw new WaddleError(
+          'body-invalid',
+          'the body is not understood: "patch" is missing',
+          'See /api/openapi.json.',
+          {
+            exitCode: 2,
+          },
+        );
+      }
+      return told(editor.patch(runs, patch));
+    },
+  );
+}

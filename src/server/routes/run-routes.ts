@@ -1,0 +1,164 @@
+import { Readable } from 'node:stream';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
+import { WaddleError } from '../../errors/waddle-error.ts';
+import type {
+  CompareQuery,
+  ConsoleQuery,
+  MetricsQuery,
+  RunsQuery,
+  SeriesRequest,
+} from '../../protocol/api.ts';
+import { ConsolePage, ConsoleQuery as ConsoleQuerySchema } from '../../protocol/page-schemas.ts';
+import * as schemas from '../../protocol/run-schemas.ts';
+import { SeriesRequest as SeriesRequestSchema } from '../../protocol/series-schemas.ts';
+import { compareRuns } from '../../query/compare-runs.ts';
+import { runDetail } from '../../query/run-detail.ts';
+import { listRuns } from '../../query/runs-table.ts';
+import { readConsolePage } from '../console-pages.ts';
+import { formatCursor } from '../live/cursor.ts';
+import { nowCursor } from '../live/frames.ts';
+import { described } from '../openapi.ts';
+import { findText, knownRun, runNotFound, samplePage } from '../runs.ts';
+import { seriesReply } from '../series-reply.ts';
+import type { Shared } from '../shared.ts';
+
+const MAX_COMPARED = 100;
+
+type WithRun = { Params: { id: string } };
+
+export function runRoutes(http: FastifyInstance, { handle }: Shared): void {
+  http.get<{ Querystring: RunsQuery }>(
+    '/api/runs',
+    {
+      schema: described('runs', 'Runs, newest first', Type.Array(schemas.RunRow), {
+        querystring: schemas.RunsQuery,
+      }),
+    },
+    (request, reply) => {
+      const { filter, sort, columns, limit, cursor, project, archived, q } = request.query;
+      const { store } = handle;
+      const among = q === undefined || q.trim() === '' ? undefined : findText(store, q);
+      const page = listRuns(store.db, { filter, sort, columns, limit, cursor, project, archived, among });
+      linkNext(request, reply, page.next);
+      reply.header('waddle-cursor', formatCursor(nowCursor(store)));
+      return page.rows;
+    },
+  );
+
+  http.get<WithRun>(
+    '/api/runs/:id',
+    {
+      schema: described('runs', 'All of a run but its samples and console', schemas.RunDetail, {
+        params: schemas.RunParams,
+      }),
+    },
+    (request, reply) => {
+      const { store } = handle;
+      const detail = runDetail(store, request.params.id);
+      if (detail === undefined) throw runNotFound(request.params.id);
+      reply.header('waddle-cursor', formatCursor(nowCursor(store)));
+      return detail;
+    },
+  );
+
+  http.get<WithRun & { Querystring: MetricsQuery }>(
+    '/api/runs/:id/metrics',
+    {
+      schema: described('runs', 'Samples by step, then arrival', Type.Array(schemas.MetricSample), {
+        params: schemas.RunParams,
+        querystring: schemas.MetricsQuery,
+      }),
+    },
+    (request, reply) => {
+      const { store } = handle;
+      const { rows, next } = samplePage(store, knownRun(store, request.params.id), request.query);
+      linkNext(request, reply, next);
+      return rows;
+    },
+  );
+
+  http.get<WithRun & { Querystring: ConsoleQuery }>(
+    '/api/runs/:id/console',
+    {
+      schema: described('runs', 'What the job printed, in the order of time', ConsolePage, {
+        params: schemas.RunParams,
+        querystring: ConsoleQuerySchema,
+      }),
+    },
+    (request) => {
+      const { store } = handle;
+      const run = knownRun(store, request.params.id);
+      return readConsolePage(store, run, request.query, formatCursor(nowCursor(store)));
+    },
+  );
+
+  http.get<{ Querystring: CompareQuery }>(
+    '/api/compare',
+    {
+      schema: described('runs', 'Runs side by side, what differs first', schemas.Comparison, {
+        querystring: schemas.CompareQuery,
+      }),
+    },
+    (request) => {
+      const ids = [...new Set(request.query.runs.split(',').filter((id) => id !== ''))];
+      if (ids.length === 0 || ids.length > MAX_COMPARED) {
+        throw new WaddleError(
+          'query-invalid',
+          `${ids.length} runs cannot be compared`,
+          `Name 1 to ${MAX_COMPARED}: ?runs=a,b`,
+          {
+            exitCode: 2,
+          },
+        );
+      }
+      return compareRuns(handle.store, ids);
+    },
+  );
+
+  http.post<{ Body: SeriesRequest }>(
+    '/api/series',
+    {
+      schema: described('charts', 'Many series at the width of a chart', undefined, {
+        body: SeriesRequestSchema,
+        description:
+          'Answers application/octet-stream: u32 little-endian length of a JSON header, the header ({cursor, axis, series: [{run, key, writer, rank, segment, n, arrival, raw, end, columns, offset}]}), spaces up to a multiple of 8, then each series’ columns as float64 at its offset from there.',
+      }),
+    },
+    async (request, reply) => {
+      let gone = false;
+      request.raw.socket.once('close', () => {
+        gone = true;
+      });
+      const pieces = await seriesReply(
+        () => handle.store,
+        request.body,
+        () => gone,
+      );
+      if (pieces === null) {
+        reply.hijack();
+        return;
+      }
+      const length = pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
+      reply.header('content-length', length);
+      return reply
+        .type('application/octet-stream')
+        .send(
+          Readable.from(pieces.filter((piece) => piece.byteLength > 0).map(asBuffer), { objectMode: false }),
+        );
+    },
+  );
+}
+
+function asBuffer(piece: Uint8Array): Buffer {
+  return Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
+}
+
+/** The next page has the address of this one, with another cursor. */
+function linkNext(request: FastifyRequest, reply: FastifyReply, next: string | null): void {
+  if (next === null) return;
+  const url = new URL(request.url, 'http://localhost');
+  url.searchParams.set('cursor', next);
+  url.searchParams.delete('token');
+  reply.header('link', `<${url.pathname}${url.search}>; rel="next"`);
+}

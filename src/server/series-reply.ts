@@ -1,0 +1,126 @@
+import { setImmediate } from 'node:timers/promises';
+import { WaddleError } from '../errors/waddle-error.ts';
+import type { SeriesColumn, SeriesRequest } from '../protocol/api.ts';
+import { type EncodableSeries, encodeSeriesBody } from '../protocol/series-body.ts';
+import { type ChartLine, readSeries } from '../query/chart.ts';
+import { readConsistently } from '../query/consistent-read.ts';
+import type { Store } from '../store/open.ts';
+import { MAX_SEQ } from '../store/schema.ts';
+import { formatCursor } from './live/cursor.ts';
+import { nowCursor } from './live/frames.ts';
+
+/** So many milliseconds of reading, then others have their turn. */
+const TURN_MS = 10;
+const MAX_SERIES = 100_000;
+/** Of float64, in the columns of one answer. */
+const MAX_BYTES = 256 * 1024 * 1024;
+
+const COLUMNS: readonly SeriesColumn[] = ['x0', 'x1', 'min', 'max', 'first', 'last', 'mean', 'count', 'nan'];
+/** Where each bucket is one sample, the rest is the same. A NaN is one in `first` too. */
+const RAW_COLUMNS: readonly SeriesColumn[] = ['x0', 'first'];
+
+/**
+ * Reads the asked series and gives the body in pieces. Gives way to others between series, and up where `aborted` says
+ * so (null then). @throws WaddleError `series-too-many`
+ */
+export async function seriesReply(
+  store: () => Store,
+  request: SeriesRequest,
+  aborted: () => boolean,
+): Promise<Uint8Array[] | null> {
+  const pairs = askedPairs(store(), request);
+  // Whatever is committed while this reads comes again in the live stream; `end` tells what was had.
+  const cursor = formatCursor(nowCursor(store()));
+  const lines: EncodableSeries[] = [];
+  let bytes = 0;
+  let turn = performance.now();
+  for (const { run, key } of pairs) {
+    if (performance.now() - turn > TURN_MS) {
+      await setImmediate();
+      turn = performance.now();
+      if (aborted()) return null;
+    }
+    for (const line of readLines(store(), run, key, request)) {
+      bytes += line.columns.length * line.n * 8;
+      lines.push(line);
+    }
+    if (bytes > MAX_BYTES) throw tooMany(`the answer would be over ${MAX_BYTES / 1024 / 1024} MB`);
+  }
+  return encodeSeriesBody(cursor, request.axis ?? 'step', lines);
+}
+
+function tooMany(why: string): WaddleError {
+  return new WaddleError('series-invalid', why, 'Ask for fewer series or points at a time.', { exitCode: 2 });
+}
+
+function askedPairs(store: Store, request: SeriesRequest): { run: string; key: string }[] {
+  const pairs = [...(request.series ?? [])];
+  const { runs = [], keys = [] } = request;
+  if (runs.length * keys.length > MAX_SERIES)
+    throw tooMany(`${runs.length * keys.length} series were asked for`);
+  if (runs.length > 0 && keys.length > 0) {
+    // Only those that are there: 200 runs by 1,000 keys may be few series.
+    const found = store
+      .prepare(
+        `SELECT r.id AS run, m.key FROM json_each(?) i CROSS JOIN runs r ON r.id = i.value AND r.removed = 0
+         CROSS JOIN json_each(?) k CROSS JOIN metric_summaries m ON m.run = r.num AND m.key = k.value`,
+      )
+      .all(JSON.stringify(runs), JSON.stringify(keys));
+    for (const row of found) pairs.push({ run: String(row.run), key: String(row.key) });
+  }
+  return pairs;
+}
+
+function readLines(store: Store, run: string, key: string, request: SeriesRequest): EncodableSeries[] {
+  return readConsistently(store.db, () => {
+    const { axis = 'step', points, from, to } = request;
+    const start = axis === 'relative' ? startOf(store, run) : 0;
+    const chart = readSeries(store.db, {
+      run,
+      key,
+      points,
+      axis: axis === 'step' ? 'step' : 'time',
+      from: from === undefined ? undefined : from + start,
+      to: to === undefined ? undefined : to + start,
+    });
+    if (chart.lines.length === 0) return [];
+    const ends = endsOf(store, run, key);
+    return chart.lines.map((line) => {
+      if (start !== 0) shift(line, start);
+      const raw = line.count.every((count) => count === 1);
+      const asked: readonly SeriesColumn[] = raw ? RAW_COLUMNS : (request.columns ?? COLUMNS);
+      return {
+        run,
+        key,
+        writer: line.writer,
+        rank: line.rank,
+        segment: line.segment,
+        n: line.x0.length,
+        arrival: chart.axis === 'arrival',
+        raw,
+        end: ends.get(line.writer) ?? 0,
+        columns: asked.map((name): [SeriesColumn, Float64Array] => [name, line[name]]),
+      };
+    });
+  });
+}
+
+function shift(line: ChartLine, start: number): void {
+  for (const column of [line.x0, line.x1])
+    for (let i = 0; i < column.length; i++) column[i] = (column[i] ?? 0) - start;
+}
+
+function startOf(store: Store, run: string): number {
+  return Number(store.prepare('SELECT started_at FROM runs WHERE id = ?').get(run)?.started_at ?? 0);
+}
+
+/** Samples of each writer, over the parts of its series. */
+function endsOf(store: Store, run: string, key: string): Map<string, number> {
+  const rows = store
+    .prepare(
+      `SELECT s.writer, max(s.part * ${MAX_SEQ} + s.count) AS n FROM runs r JOIN series s ON s.run = r.num AND s.key = ?
+       WHERE r.id = ? GROUP BY s.writer`,
+    )
+    .all(key, run);
+  return new Map(rows.map((row) => [String(row.writer), Number(row.n)]));
+}

@@ -1,0 +1,16 @@
+import type { Editor } from './edits.ts';
+import type { Holders } from './holders.ts';
+import type { LiveHub } from './live/hub.ts';
+import type { ServerOptions } from './options.ts';
+import type { StoreHandle } from './store-handle.ts';
+
+/** What the routes share. */
+export interface Shared {
+  options: ServerOptions;
+  handle: StoreHandle;
+  hub: LiveHub;
+  editor: Editor;
+  holders: Holders;
+  /** Epoch seconds. */
+  startedAt: number;
+}
