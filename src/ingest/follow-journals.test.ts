@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { identityOf } from '../journal/process-identity.ts';
 import type { Store } from '../store/open.ts';
+import { catchUp } from './catch-up.ts';
 import { followJournals } from './follow-journals.ts';
 import { everybodyLives, metric, opening, TestProject } from './ingest-fixture.ts';
 import { LEASE_MS, releaseLease, takeLease } from './lease.ts';
@@ -99,6 +101,25 @@ describe('following', () => {
       followJournals({ layout: project.layout, store, signal: AbortSignal.abort(), everyMs: 5 }),
     ).rejects.toThrow(/folders/);
   });
+});
+
+it('ends where the database is deleted under it; the next one is built anew, beside a log left over', async () => {
+  project.write(RUN, 'job-aaaaaaaa', opening('job-aaaaaaaa'), metric(0, { loss: 1 }));
+  const following = followJournals({
+    layout: project.layout,
+    store,
+    signal: new AbortController().signal,
+    everyMs: 5,
+    lease: true,
+    judge: everybodyLives,
+    onApplied: () => rmSync(project.database),
+  });
+  await expect(following).rejects.toMatchObject({ code: 'store-replaced' });
+  expect(existsSync(`${project.database}-wal`)).toBe(true);
+  const again = project.open();
+  expect(again.epoch).not.toBe(store.epoch);
+  expect(catchUp({ layout: project.layout, store: again, judge: everybodyLives }).samples).toBe(1);
+  expect(again.db.prepare('PRAGMA integrity_check').get()?.integrity_check).toBe('ok');
 });
 
 describe('the lease', () => {

@@ -1,4 +1,5 @@
 import { setImmediate, setTimeout } from 'node:timers/promises';
+import { WaddleError } from '../errors/waddle-error.ts';
 import { folderChangeTime } from '../journal/discover.ts';
 import { type IngestOptions, type IngestReport, ingestSteps } from './catch-up.ts';
 import { releaseLease, takeLease } from './lease.ts';
@@ -25,7 +26,8 @@ const ALL_RUNS_SHARE = 1 / 20;
 
 /**
  * Keeps the database up to its journals until the signal: the background worker. Lets others run between transactions,
- * and reads all that is there once more before it returns.
+ * and reads all that is there once more before it returns. Throws `store-replaced` where the database was deleted or
+ * exchanged under it: it must be opened again.
  */
 export async function followJournals(options: FollowOptions): Promise<void> {
   const { layout, store, signal } = options;
@@ -36,6 +38,7 @@ export async function followJournals(options: FollowOptions): Promise<void> {
   try {
     for (;;) {
       const last = signal.aborted;
+      if (store.replaced) throw replacedError(store.path);
       try {
         if (holding()) {
           const began = performance.now();
@@ -59,6 +62,14 @@ export async function followJournals(options: FollowOptions): Promise<void> {
   } finally {
     if (options.lease === true) releaseLease(store);
   }
+}
+
+function replacedError(path: string): WaddleError {
+  return new WaddleError(
+    'store-replaced',
+    `${path} was deleted or replaced while it was in use.`,
+    'Start the command again: the database is built anew from the journals.',
+  );
 }
 
 /** Runs with a journal that may grow. */

@@ -1,14 +1,18 @@
 /** Real processes: writers, ingesters, and `kill -9` among them. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { dumpLogical } from '../store/dump-logical.ts';
 import type { Store } from '../store/open.ts';
 import { catchUp } from './catch-up.ts';
 import { everybodyLives, metric, opening, TestProject } from './ingest-fixture.ts';
+import { rebuildStore } from './rebuild-store.ts';
 
 const RUN = 'abcdefghijkl';
+/** util-linux's: a mount namespace of one's own. */
+const UNSHARE = 'unshare';
 const MODULES = `
   import { openStore } from ${JSON.stringify(join(import.meta.dirname, '../store/open.ts'))};
   import { catchUp, ingestSteps } from ${JSON.stringify(join(import.meta.dirname, 'catch-up.ts'))};
@@ -161,5 +165,67 @@ describe('an ingesting process', () => {
     expect(count("SELECT count(DISTINCT step) AS n FROM metrics WHERE key = 'rank3'")).toBe(4000);
     expect(count('SELECT count(*) AS n FROM params')).toBe(6);
     expect(dumpLogical(store)).toBe(reference());
+  });
+
+  it('goes on while the database is rebuilt under it', async () => {
+    project.write(RUN, 'job-aaaaaaaa', opening('job-aaaaaaaa'));
+    const ingester = start(`
+      const store = openStore(database);
+      const stop = new AbortController();
+      process.once('SIGTERM', () => stop.abort());
+      process.stdout.write('ready');
+      await followJournals({ layout, store, signal: stop.signal, everyMs: 1, judge: () => 'alive' });
+      store.close();
+    `);
+    if (ingester.stdout === null) throw new Error('no output');
+    await once(ingester.stdout, 'data');
+    for (let round = 0; round < 5; round += 1) {
+      for (let step = 0; step < 500; step += 1) {
+        project.write(RUN, 'job-aaaaaaaa', metric(round * 500 + step, { loss: step }));
+      }
+      await rebuildStore({ layout: project.layout, path: project.database, judge: everybodyLives });
+    }
+    ingester.kill('SIGTERM');
+    expect(await finished(ingester)).toBe(0);
+    expect(ingest().lines).toBe(0);
+    expect(dumpLogical(store)).toBe(reference());
+  });
+
+  const canMount = spawnSync(UNSHARE, ['-rm', 'true']).status === 0;
+  it.runIf(canMount)('says so where the disk is full, and goes on when there is room', () => {
+    project.write(RUN, 'job-aaaaaaaa', opening('job-aaaaaaaa'));
+    let text = '';
+    for (let step = 0; step < 150_000; step += 1) text += `${JSON.stringify(metric(step, { loss: 0.5 }))}\n`;
+    project.append(RUN, 'job-aaaaaaaa', text);
+    const small = join(project.layout.project, 'small');
+    mkdirSync(small);
+    const { stdout, stderr } = spawnSync(
+      UNSHARE,
+      [
+        '-rm',
+        'sh',
+        '-c',
+        'mount -t tmpfs -o size=2m none "$1" && exec "$2" --input-type=module-typescript -e "$3" "$4" "$1/waddle.sqlite" "$1"',
+        'sh',
+        small,
+        process.execPath,
+        `${MODULES}
+        import { execFileSync } from 'node:child_process';
+        const store = openStore(database);
+        let code = null;
+        try { catchUp({ layout, store, judge: () => 'alive' }); } catch (error) { code = error.code ?? String(error); }
+        const whole = store.db.prepare('PRAGMA integrity_check').get().integrity_check;
+        execFileSync('mount', ['-o', 'remount,size=64m', argument]);
+        catchUp({ layout, store, judge: () => 'alive' });
+        const { n } = store.db.prepare('SELECT count(DISTINCT step) AS n FROM metrics').get();
+        process.stdout.write(JSON.stringify({ code, whole, n, rows: store.db.prepare('SELECT count(*) AS n FROM samples').get().n }));
+        store.close();
+        `,
+        project.layout.project,
+      ],
+      { encoding: 'utf8' },
+    );
+    expect(stderr).toBe('');
+    expect(JSON.parse(stdout)).toEqual({ code: 'store-full', whole: 'ok', n: 150_000, rows: 150_000 });
   });
 });

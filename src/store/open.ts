@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
@@ -15,11 +15,18 @@ export class Store {
   readonly readOnly: boolean;
   readonly db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  readonly #file: string | null;
 
   constructor(path: string, db: DatabaseSync, readOnly: boolean) {
     this.path = path;
     this.db = db;
     this.readOnly = readOnly;
+    this.#file = fileAt(path);
+  }
+
+  /** Whether another file, or none, stands at the path by now: what is written here would be seen by nobody. */
+  get replaced(): boolean {
+    return this.#file !== null && fileAt(this.path) !== this.#file;
   }
 
   /** The statement for this text, prepared once. Not for text that varies without bound. */
@@ -68,6 +75,12 @@ export class Store {
     this.#statements.clear();
     if (this.db.isOpen) this.db.close();
   }
+}
+
+/** Names the file at a path; null where there is none, as for `:memory:`. */
+function fileAt(path: string): string | null {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat === undefined ? null : `${stat.dev}:${stat.ino}`;
 }
 
 export interface OpenOptions {
