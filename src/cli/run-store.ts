@@ -48,7 +48,8 @@ export function settleRun(project: Project, env: Env, runId: string): FinalState
       store.close();
     }
   } catch (error) {
-    state.problem = error instanceof WaddleError ? `${error.message}. ${error.hint}` : String(error);
+    state.problem =
+      error instanceof WaddleError ? `${error.message.replace(/\.$/, '')}. ${error.hint}` : String(error);
   }
   return state;
 }

@@ -73,7 +73,7 @@ export async function accompany(task: CompanionTask): Promise<void> {
   const supervisor = task.role === 'beside' ? watchSupervisor(task.stdin) : null;
   const note = (code: string, error: unknown) => {
     const message = error instanceof Error ? error.message : String(error);
-    journal.append({ k: 'warning', t: eventTime(), code, message });
+    if (!journal.closed) journal.append({ k: 'warning', t: eventTime(), code, message });
   };
   let beating = task.role === 'init';
   const beat = () => void (beating && journal.append({ k: 'beat', t: eventTime() }));
@@ -111,16 +111,19 @@ export async function accompany(task: CompanionTask): Promise<void> {
   await describing;
   const left = follower as ConsoleFollower | null;
   const whole = left?.finish() ?? false;
-  if (ended === 'alone') {
-    const taken = task.role === 'init' ? await snapshot : readSnapshot(folder, task.attempt);
-    if (taken) await recordDrift(task, taken, journal).catch((error) => note('drift-failed', error));
-  }
-  stop.abort();
-  await following;
   left?.close();
+  if (ended === 'asked') {
+    // The supervisor waits to do the rest. Ingest is left where it is, between two transactions.
+    journal.close();
+    return;
+  }
+  const taken = task.role === 'init' ? await snapshot : readSnapshot(folder, task.attempt);
+  if (taken) await recordDrift(task, taken, journal).catch((error) => note('drift-failed', error));
   journal.close();
   if (whole) removeConsoleFiles(folder, task.attempt);
-  if (ended === 'alone') task.settle();
+  stop.abort();
+  await following;
+  task.settle();
 }
 
 /** The snapshot that the supervisor took before it died. */

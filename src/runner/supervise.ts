@@ -67,8 +67,10 @@ export interface RunOutcome {
   reason: string | null;
   snapshot: Snapshot | null;
   drift: { path: string; change: string }[];
-  /** From the start of the supervision to the end of the job's output. */
+  /** From the start of the supervision to the end of the job. */
   seconds: number;
+  /** Resolves when everything that the job printed was shown. A reader that pauses (a pager) may take its time. */
+  shown: Promise<void>;
 }
 
 const BEAT_MS = 5000;
@@ -84,8 +86,7 @@ interface Asked {
 
 /**
  * Runs a job to its end and journals everything about it. The steps, in order: journal and head, snapshot, job,
- * companion; then the end, the drift of the code, the closing line. Resolves when the journal is closed and all output
- * was shown.
+ * companion; then the end, the drift of the code, the closing line. Resolves when the journal is closed.
  */
 export async function supervise(plan: RunPlan, world: Supervision): Promise<RunOutcome> {
   const began = performance.now();
@@ -171,6 +172,7 @@ export async function supervise(plan: RunPlan, world: Supervision): Promise<RunO
     clearInterval(beat);
     const whole = follower?.finish() ?? true;
     const outcome = judge(exit, failure, asked.by);
+    const seconds = (performance.now() - began) / 1000;
     journal.append({
       k: 'end',
       t: eventTime(),
@@ -193,8 +195,6 @@ export async function supervise(plan: RunPlan, world: Supervision): Promise<RunO
     ]);
     journal.close();
     if (whole) removeConsoleFiles(folder, attempt);
-    await follower?.drained();
-    follower?.close();
     return {
       attempt,
       status: outcome.status,
@@ -203,7 +203,8 @@ export async function supervise(plan: RunPlan, world: Supervision): Promise<RunO
       reason: outcome.reason,
       snapshot,
       drift,
-      seconds: (performance.now() - began) / 1000,
+      seconds,
+      shown: follower === null ? Promise.resolve() : follower.drained().finally(() => follower?.close()),
     };
   } finally {
     signals.release();

@@ -59,6 +59,7 @@ async function run(words: string[], flags: RunFlags, context: Context): Promise<
   // Loaded here: the store's parts must not hold up the start of a job.
   const { settleRun } = await import('../run-store.ts');
   const final = settleRun(project, context.env, plan.runId);
+  await outcome.shown;
   context.say(describeEnd(plan, label, outcome, final));
   if (final.problem !== null) {
     context.warn(`waddle: the store could not be brought up to date: ${inert(final.problem)}\n`);
