@@ -27,7 +27,23 @@ class Metrics(ProjectTest):
         self.script("import waddle; waddle.init().log_metric('train/loss', 41, 0.034170261)")
         with open(self.journal().path, "rb") as file:
             line = next(line for line in file if line.startswith(b'{"k":"m"'))
-        self.assertRegex(line, rb'^\{"k":"m","t":\d{10}\.\d{3},"s":41,"v":\{"train/loss":0\.034170261\}\}\n$')
+        self.assertRegex(line, rb'^\{"k":"m","t":\d{10}\.\d{3},"s":41,"v":\{"train/loss":0\.03417026\d+\}\}\n$')
+        self.assertEqual(samples([self.journal()]), [("train/loss", 41, 0.034170261)])
+
+    def test_floats_are_kept_to_the_last_bit(self):
+        self.script(
+            """
+            import waddle
+            run = waddle.init()
+            values = [0.1, 1 / 3, 5e-324, 1.7976931348623157e308, -2.5e-7, 1e22, 123456789012345680.0, 2.0**0.5]
+            for value in values * 2:
+                run.log_metric("a", 0, value)
+                run.log({"b": value, "c": 0.5}, 0)
+            """
+        )
+        values = [0.1, 1 / 3, 5e-324, 1.7976931348623157e308, -2.5e-7, 1e22, 123456789012345680.0, 2.0**0.5] * 2
+        for key in ("a", "b"):
+            self.assertEqual([value for _, value in samples([self.journal()], key)], values)
 
     def test_values_of_all_kinds(self):
         self.script(
