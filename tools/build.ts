@@ -6,8 +6,11 @@
  * build left is removed only with `--clean`, or once nothing that started before can still want it.
  */
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
+  cpSync,
+  existsSync,
   globSync,
   mkdirSync,
   readFileSync,
@@ -68,10 +71,38 @@ function declareClient(): void {
   rmSync(out, { recursive: true });
 }
 
+/**
+ * The dashboard's page. Vite takes a second or two, so what it made is kept in `.cache/`, named by a hash of all that it is
+ * made from, and copied while that stays the same.
+ */
+async function page(): Promise<void> {
+  const hash = createHash('sha256');
+  const inputs = globSync(['src/dashboard/**/*.*', 'src/protocol/*.ts', 'package-lock.json'], { cwd: root });
+  for (const file of inputs.sort()) {
+    if (!file.includes('.test.')) hash.update(`${file}\0`).update(readFileSync(join(root, file)));
+  }
+  const kept = join(root, '.cache', `dashboard-${hash.digest('hex').slice(0, 16)}`);
+  if (!existsSync(kept)) {
+    for (const old of globSync('.cache/dashboard-*', { cwd: root })) {
+      if (Date.now() - statSync(join(root, old)).mtimeMs > STALE_MS)
+        rmSync(join(root, old), { recursive: true });
+    }
+    const { build } = await import('vite');
+    const outDir = `${kept}.${process.pid}.tmp`;
+    await build({ configFile: join(root, 'src/dashboard/vite.config.ts'), build: { outDir } });
+    try {
+      renameSync(outDir, kept);
+    } catch (error) {
+      if (!existsSync(kept)) throw error;
+      rmSync(outDir, { recursive: true, force: true }); // another build was first, with the same
+    }
+  }
+  cpSync(kept, join(staging, 'dashboard'), { recursive: true });
+}
+
 function moveIn(): void {
-  const files = globSync('**/*.*', { cwd: staging }).sort(
-    (a, b) => Number(b.includes('/')) - Number(a.includes('/')),
-  );
+  const depth = (file: string): number => file.split('/').length;
+  const files = globSync('**/*.*', { cwd: staging }).sort((a, b) => depth(b) - depth(a));
   for (const file of files) {
     mkdirSync(dirname(join(dist, file)), { recursive: true });
     renameSync(join(staging, file), join(dist, file));
@@ -86,6 +117,7 @@ function moveIn(): void {
 if (process.argv.includes('--clean')) rmSync(dist, { recursive: true, force: true });
 try {
   await bundle({ waddle: 'src/cli/entry.ts' });
+  await page();
   // Apart from the command line: a job that logs must not load any of it.
   await bundle({
     client: 'src/client/client.ts',

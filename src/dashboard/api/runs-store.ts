@@ -1,0 +1,146 @@
+/**
+ * The runs that a query finds, as rows, kept true by the live stream. Pages come one after the other, so that the first rows
+ * are there at once; what is on hand stays until the answer to a new question is here.
+ */
+import { computed, signal } from '@preact/signals';
+import type { Batch, RunRow, RunsQuery } from '../../protocol/api.ts';
+import { type ApiFailure, asFailure, getRunsPage, isAbort, runsPath } from './client.ts';
+import { connection, onBatch, onReconnect } from './live.ts';
+
+export type RunsAsk = Pick<RunsQuery, 'filter' | 'q' | 'project' | 'archived' | 'columns' | 'sort'>;
+
+const FIRST_PAGE = 200;
+const NEXT_PAGE = 2000;
+/** More runs than this are not held; the filter finds them. */
+export const MAX_RUNS = 20_000;
+/** Where a change may bring runs into a filter or out of it: asked again at most so often. */
+const REFRESH_MS = 2000;
+
+const rows = signal<ReadonlyMap<string, RunRow>>(new Map());
+/** Newest first. */
+export const runRows = computed<readonly RunRow[]>(() =>
+  [...rows.value.values()].sort(
+    (a, b) => (b.started_at ?? 0) - (a.started_at ?? 0) || (a.id < b.id ? -1 : 1),
+  ),
+);
+/** `loading`: nothing yet; `partial`: more pages are coming; `stale`: the rows answer an earlier question. */
+export const runsState = signal<'loading' | 'partial' | 'ready' | 'stale' | 'failed'>('loading');
+export const runsFailure = signal<ApiFailure | null>(null);
+/** There are more than can be held. */
+export const tooManyRuns = signal(false);
+
+export const runById = (id: string): RunRow | undefined => rows.value.get(id);
+
+let ask: RunsAsk | undefined;
+let request: AbortController | undefined;
+let timer: number | undefined;
+/** What came live while a page was on its way; it beats the page. */
+let fresh = new Map<string, RunRow | null>();
+
+export function askRuns(next: RunsAsk): void {
+  if (ask !== undefined && JSON.stringify(ask) === JSON.stringify(next)) return;
+  ask = next;
+  if (runsState.peek() !== 'loading') runsState.value = 'stale';
+  void load();
+}
+
+export const reloadRuns = (): void => void load();
+
+async function load(): Promise<void> {
+  if (ask === undefined) return;
+  clearTimeout(timer);
+  timer = undefined;
+  request?.abort();
+  const mine = new AbortController();
+  request = mine;
+  fresh = new Map();
+  try {
+    let href: string | undefined = runsPath({ ...ask, limit: FIRST_PAGE });
+    const found = new Map<string, RunRow>();
+    while (href !== undefined && found.size < MAX_RUNS) {
+      const page = await getRunsPage(href, mine.signal);
+      for (const row of page.items) found.set(row.id, row);
+      href = page.next?.replace(/([?&]limit=)\d+/, `$1${NEXT_PAGE}`);
+      if (mine.signal.aborted) return;
+      const first =
+        runsState.peek() === 'loading' || runsState.peek() === 'partial' || found.size <= FIRST_PAGE;
+      // A quiet reload of many pages is shown when it is whole, so that no rows blink out.
+      if (href === undefined || (first && found.size >= rows.peek().size)) publish(found);
+      runsFailure.value = null;
+      runsState.value = href === undefined ? 'ready' : runsState.peek() === 'stale' ? 'stale' : 'partial';
+    }
+    tooManyRuns.value = href !== undefined;
+    publish(found);
+    runsState.value = 'ready';
+  } catch (error) {
+    if (isAbort(error) || mine.signal.aborted) return;
+    runsFailure.value = asFailure(error);
+    runsState.value = rows.peek().size > 0 ? 'stale' : 'failed';
+    if (runsFailure.value.code !== 'unreachable') runsState.value = 'failed';
+  } finally {
+    if (request === mine) request = undefined;
+  }
+}
+
+function publish(found: ReadonlyMap<string, RunRow>): void {
+  const next = new Map(found);
+  for (const [id, row] of fresh) {
+    if (row === null) next.delete(id);
+    else if (next.has(id)) next.set(id, row);
+  }
+  rows.value = next;
+}
+
+function refreshSoon(wait = REFRESH_MS): void {
+  timer ??= window.setTimeout(() => void load(), wait);
+}
+
+/** Changes rows at once, before the server has answered; the stream or a reload makes it true. */
+export function patchRows(ids: readonly string[], change: (row: RunRow) => RunRow | null): void {
+  const next = new Map(rows.peek());
+  for (const id of ids) {
+    const row = next.get(id);
+    const changed = row && change(row);
+    if (changed === null) next.delete(id);
+    else if (changed !== undefined) next.set(id, changed);
+  }
+  rows.value = next;
+}
+
+function receive(batch: Batch): void {
+  if (ask === undefined) return;
+  if (batch.gap === 'all') {
+    reloadRuns();
+    return;
+  }
+  if (batch.runs.length === 0) return;
+  const narrow = Boolean(ask.filter || ask.q);
+  const next = new Map(rows.peek());
+  let changed = false;
+  for (const { removed, ...row } of batch.runs) {
+    const gone =
+      removed || (row.archived && ask.archived !== true) || (ask.project && row.project !== ask.project);
+    if (gone) {
+      if (request) fresh.set(row.id, null);
+      changed = next.delete(row.id) || changed;
+    } else if (next.has(row.id) || !narrow) {
+      if (request) fresh.set(row.id, row);
+      next.set(row.id, row);
+      changed = true;
+    }
+    if (narrow && !gone) refreshSoon();
+  }
+  if (changed) rows.value = next;
+}
+
+/** Joins the store to the live stream; called once. */
+export function startRuns(): void {
+  onBatch(receive);
+  onReconnect(reloadRuns);
+  // What happened between the first answer and the stream's beginning.
+  const stop = connection.subscribe((state) => {
+    if (state !== 'live' || ask === undefined) return;
+    refreshSoon(50);
+    queueMicrotask(() => stop());
+  });
+}

@@ -1,0 +1,216 @@
+/** The frame around every view. */
+import { signal, useComputed } from '@preact/signals';
+import type { ComponentType } from 'preact';
+import { useEffect } from 'preact/hooks';
+import { type ApiFailure, asFailure, getHealth } from './api/client.ts';
+import { connect, connection, nextTryAt } from './api/live.ts';
+import { runRows } from './api/runs-store.ts';
+import { ChartTip } from './chart/tip.tsx';
+import { Icon } from './parts/icon.tsx';
+import { Empty, Failed } from './parts/states.tsx';
+import { now, useClock } from './shell/clock.ts';
+import { isMac, useShortcuts } from './shell/keyboard.ts';
+import { openPalette, Palette, useCommands } from './shell/palette.tsx';
+import { navigate, type Route, route, runHref, workspaceHref } from './shell/router.ts';
+import { openSheet, ShortcutSheet } from './shell/shortcut-sheet.tsx';
+import { cycleTheme, dark, followSystem } from './shell/theme.ts';
+import { Toasts } from './shell/toasts.tsx';
+import { Workspace } from './workspace/workspace.tsx';
+
+const health = signal<{ folder?: string | undefined } | null>(null);
+
+export function App() {
+  useEffect(() => {
+    getHealth().then(
+      (answer) => {
+        health.value = answer;
+      },
+      () => {}, // the offline bar and the views tell
+    );
+  }, []);
+  useShortcuts(() => [
+    { keys: 'mod+k', does: 'Find anything', group: 'Anywhere', run: openPalette },
+    { keys: 'g r', does: 'Go to the runs', group: 'Anywhere', run: () => navigate(workspaceHref()) },
+    { keys: 't', does: 'Light or dark', group: 'Anywhere', run: cycleTheme },
+    { keys: '?', does: 'This sheet', group: 'Anywhere', run: openSheet },
+  ]);
+  useCommands(() => [
+    { title: 'Go to the runs', icon: 'list', hint: 'View', run: () => navigate(workspaceHref()) },
+    { title: 'Light or dark', icon: dark.value ? 'sun' : 'moon', hint: 'Action', run: cycleTheme },
+    {
+      title: 'Follow the system’s light or dark',
+      icon: 'settings',
+      hint: 'Action',
+      run: followSystem,
+    },
+    { title: 'Keyboard shortcuts', icon: 'help', hint: 'Action', run: openSheet },
+    ...runRows.peek().map((run) => ({
+      title: run.name,
+      icon: 'play' as const,
+      hint: `Run ${run.id}`,
+      run: () => navigate(runHref(run.id)),
+    })),
+  ]);
+  return (
+    <div class="shell">
+      <Top />
+      <OfflineBar />
+      <main class="page">
+        <View />
+      </main>
+      <Palette />
+      <ShortcutSheet />
+      <ChartTip />
+      <Toasts />
+    </div>
+  );
+}
+
+function Top() {
+  const page = useComputed(() => route.value.page);
+  return (
+    <header class="top">
+      <a class="brand" href={workspaceHref()} aria-label="Waddle: all runs">
+        <svg viewBox="0 0 32 32" aria-hidden="true">
+          <rect width="32" height="32" rx="8" fill="var(--accent)" />
+          <path
+            d="M5 20c3 0 3-8 6-8s3 9 6 9 3-11 6-11 2 4 4 4"
+            fill="none"
+            stroke="var(--on-accent)"
+            stroke-width="2.6"
+            stroke-linecap="round"
+            stroke-linejoin="round"
+          />
+        </svg>
+        <span class="clip folder">{health.value?.folder ?? 'Waddle'}</span>
+      </a>
+      <nav aria-label="Views">
+        <a href={workspaceHref()} aria-current={page.value === 'workspace' ? 'page' : undefined}>
+          Runs
+        </a>
+        {page.value === 'compare' && (
+          <a href={location.pathname + location.search} aria-current="page">
+            Compare
+          </a>
+        )}
+      </nav>
+      <span class="grow" />
+      <button type="button" class="find" aria-label="Find a run, a metric or an action" onClick={openPalette}>
+        <Icon name="search" />
+        <span>Find</span>
+        <kbd>{isMac ? '⌘K' : 'Ctrl K'}</kbd>
+      </button>
+      <button
+        type="button"
+        class="icon-button"
+        aria-label={dark.value ? 'Use light colours' : 'Use dark colours'}
+        title="Light or dark"
+        onClick={cycleTheme}
+      >
+        <Icon name={dark.value ? 'sun' : 'moon'} />
+      </button>
+      <button
+        type="button"
+        class="icon-button wide-only"
+        aria-label="Keyboard shortcuts"
+        title="Keyboard shortcuts (?)"
+        onClick={openSheet}
+      >
+        <Icon name="help" />
+      </button>
+    </header>
+  );
+}
+
+/** A thin bar while the server cannot be reached; what is here stays usable. */
+function OfflineBar() {
+  const offline = connection.value === 'offline';
+  return <div>{offline && <Offline />}</div>;
+}
+
+function Offline() {
+  useClock(1);
+  const wait = Math.max(0, Math.ceil(nextTryAt.value / 1000 - now.value));
+  return (
+    <div class="offline late" role="status">
+      <span>
+        Not connected. What is here stays; new data will come when the server is back
+        {wait > 1 ? ` (trying in ${wait}s)` : ''}.
+      </span>
+      <button type="button" onClick={connect}>
+        Try now
+      </button>
+    </div>
+  );
+}
+
+type RunPage = ComponentType<{ id: string; tab: string }>;
+type ComparePage = ComponentType<{ runs: string[] }>;
+const runPage = signal<RunPage | ApiFailure | null>(null);
+const comparePage = signal<ComparePage | ApiFailure | null>(null);
+
+/** Views other than the first are loaded when they are first shown. */
+function loadRunPage(): void {
+  if (runPage.peek() !== null) return;
+  import('./run/run-page.tsx').then(
+    (module) => {
+      runPage.value = module.RunPage;
+    },
+    (error: unknown) => {
+      runPage.value = asFailure(error);
+    },
+  );
+}
+
+function loadComparePage(): void {
+  if (comparePage.peek() !== null) return;
+  import('./compare/compare-page.tsx').then(
+    (module) => {
+      comparePage.value = module.ComparePage;
+    },
+    (error: unknown) => {
+      comparePage.value = asFailure(error);
+    },
+  );
+}
+
+function View() {
+  const at: Route = route.value;
+  useEffect(() => {
+    const name =
+      at.page === 'run'
+        ? (runRows.peek().find((run) => run.id === at.id)?.name ?? at.id)
+        : at.page === 'compare'
+          ? 'Compare'
+          : 'Runs';
+    document.title = `${name} · Waddle`;
+  }, [at]);
+  if (at.page === 'workspace') return <Workspace />;
+  if (at.page === 'run') {
+    loadRunPage();
+    const Page = runPage.value;
+    if (Page === null) return null;
+    return typeof Page === 'function' ? (
+      <Page key={at.id} id={at.id} tab={at.tab} />
+    ) : (
+      <Failed failure={Page} retry={() => location.reload()} />
+    );
+  }
+  if (at.page === 'compare') {
+    loadComparePage();
+    const Page = comparePage.value;
+    if (Page === null) return null;
+    return typeof Page === 'function' ? (
+      <Page runs={at.runs} />
+    ) : (
+      <Failed failure={Page} retry={() => location.reload()} />
+    );
+  }
+  return (
+    <Empty title="There is nothing at this address" icon="search">
+      <a class="button" href="/">
+        Go to the runs
+      </a>
+    </Empty>
+  );
+}

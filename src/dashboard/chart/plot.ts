@@ -1,0 +1,411 @@
+/**
+ * One drawing: uPlot for axes, grid, cursor and selection, and two canvases of our own over it for the lines. The lower
+ * holds all of them; the upper the one that is lifted, so that pointing at a run costs one line, however many there are.
+ */
+import uPlot from 'uplot';
+import { formatNumber, formatTicks } from '../format/numbers.ts';
+import { DURATION_STEPS, formatDuration } from '../format/times.ts';
+import { ink } from '../shell/theme.ts';
+import {
+  drawEnvelope,
+  drawLine,
+  drawMarks,
+  drawSpikes,
+  type Pen,
+  type Projection,
+  projector,
+  type Stroke,
+} from './draw-lines.ts';
+import type { Drawn, Range } from './extent.ts';
+import type { Axis } from './line.ts';
+
+/** A line with its look. */
+export interface DrawnLine extends Drawn {
+  /** The run, or the group, it stands for. */
+  owner: string;
+  stroke: Stroke;
+  /** What is behind a smoothed line: the values themselves. */
+  behind: Float64Array | undefined;
+}
+
+export interface Picture {
+  lines: readonly DrawnLine[];
+  x: Range;
+  y: Range;
+}
+
+export interface PlotStyle {
+  axis: Axis;
+  logX: boolean;
+  logY: boolean;
+  /** How y is written, where it is not a plain number. */
+  formatY?: ((value: number) => string) | undefined;
+}
+
+export interface PlotHandlers {
+  /** The pointer at these pixels of the plot; null: it left. */
+  hover: (at: { left: number; top: number } | null) => void;
+  selectX: (range: Range) => void;
+  selectY: (range: Range) => void;
+  reset: () => void;
+  /** Ctrl and wheel: by this factor around this share of the width. */
+  zoom: (factor: number, at: number) => void;
+  press: () => void;
+}
+
+const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
+const Y_AXIS = 52;
+const X_AXIS = 24;
+/** Least pixels of a drag that means a range. */
+const LEAST_DRAG = 6;
+/** Distances of whole steps. */
+const STEPS = Array.from({ length: 16 }, (_, power) => [1, 2, 5].map((one) => one * 10 ** power)).flat();
+
+export class Plot {
+  readonly #host: HTMLElement;
+  readonly #handlers: PlotHandlers;
+  readonly #lines = canvas('lines');
+  readonly #lift = canvas('lift');
+  #plot: uPlot | undefined;
+  #style: PlotStyle;
+  #size = { width: 0, height: 0 };
+  #picture: Picture | undefined;
+  #lifted: string | null = null;
+  #cursorX: number | null = null;
+
+  constructor(host: HTMLElement, style: PlotStyle, handlers: PlotHandlers) {
+    this.#host = host;
+    this.#style = style;
+    this.#handlers = handlers;
+  }
+
+  get width(): number {
+    return this.#plot?.over.clientWidth ?? 0;
+  }
+
+  setSize(width: number, height: number): void {
+    if (width === this.#size.width && height === this.#size.height) return;
+    this.#size = { width, height };
+    this.#plot?.setSize(this.#size);
+    if (this.#plot) this.#fit();
+  }
+
+  setStyle(style: PlotStyle): void {
+    const before = this.#style;
+    this.#style = style;
+    if (before.axis === style.axis && before.logX === style.logX && before.logY === style.logY) return;
+    this.#plot?.destroy();
+    this.#plot = undefined;
+  }
+
+  /** Draws all of it. */
+  draw(picture: Picture): void {
+    const before = this.#picture;
+    this.#picture = picture;
+    if (this.#size.width < 40) return;
+    const plot = this.#plot ?? this.#build(picture);
+    if (before === undefined || before.x !== picture.x || before.y !== picture.y) {
+      plot.batch(() => {
+        plot.setScale('x', { min: picture.x[0], max: picture.x[1] });
+        plot.setScale('y', { min: picture.y[0], max: picture.y[1] });
+      });
+    }
+    this.#paint();
+  }
+
+  /** Axes and grid anew, after a change of theme. */
+  recolour(): void {
+    this.#plot?.redraw(false, true);
+  }
+
+  projection(): Projection | undefined {
+    const picture = this.#picture;
+    const plot = this.#plot;
+    if (picture === undefined || plot === undefined) return undefined;
+    const { width, height } = this.#box();
+    return {
+      x: projector(picture.x[0], picture.x[1], this.#style.logX, width, false),
+      y: projector(picture.y[0], picture.y[1], this.#style.logY, height, true),
+      from: picture.x[0],
+      to: picture.x[1],
+      width,
+      height,
+    };
+  }
+
+  /** The x under a pixel of the plot. */
+  xAt(left: number): number {
+    const picture = this.#picture;
+    if (picture === undefined) return 0;
+    const share = left / Math.max(1, this.#box().width);
+    const [from, to] = picture.x;
+    if (!this.#style.logX) return from + share * (to - from);
+    return 10 ** (Math.log10(from) + share * (Math.log10(to) - Math.log10(from)));
+  }
+
+  yAt(top: number): number {
+    const picture = this.#picture;
+    if (picture === undefined) return 0;
+    const share = 1 - top / Math.max(1, this.#box().height);
+    const [from, to] = picture.y;
+    if (!this.#style.logY) return from + share * (to - from);
+    return 10 ** (Math.log10(from) + share * (Math.log10(to) - Math.log10(from)));
+  }
+
+  /** Lifts the lines of one run or group, and dims the rest. */
+  lift(owner: string | null): void {
+    if (owner === this.#lifted) return;
+    this.#lifted = owner;
+    this.#paintLift();
+  }
+
+  /** Shows the cursor of another plot at this x. */
+  setCursor(x: number | null): void {
+    if (x === this.#cursorX || this.#plot === undefined) return;
+    this.#cursorX = x;
+    const left = x === null ? -10 : (this.projection()?.x(x) ?? -10);
+    this.#plot.setCursor({ left: left > this.#box().width ? -10 : left, top: -10 }, false);
+  }
+
+  /** A picture of it: axes, lines and a background. */
+  toCanvas(): HTMLCanvasElement | undefined {
+    const plot = this.#plot;
+    if (plot === undefined) return undefined;
+    const copy = document.createElement('canvas');
+    const own = plot.ctx.canvas;
+    [copy.width, copy.height] = [own.width, own.height];
+    const context = copy.getContext('2d');
+    if (context === null) return undefined;
+    context.fillStyle = ink.peek().surface;
+    context.fillRect(0, 0, copy.width, copy.height);
+    context.drawImage(own, 0, 0);
+    context.drawImage(this.#lines, plot.bbox.left, plot.bbox.top);
+    return copy;
+  }
+
+  /** The lines by another pen, and where the plot lies. */
+  drawWith(pen: Pen): { left: number; top: number; width: number; height: number; ticks: Ticks } | undefined {
+    const at = this.projection();
+    const plot = this.#plot;
+    if (at === undefined || plot === undefined || this.#picture === undefined) return undefined;
+    drawAll(pen, this.#picture.lines, at);
+    const ratio = devicePixelRatio;
+    return {
+      left: plot.bbox.left / ratio,
+      top: plot.bbox.top / ratio,
+      width: at.width,
+      height: at.height,
+      ticks: { x: ticksOf(plot, 0, at.x), y: ticksOf(plot, 1, at.y) },
+    };
+  }
+
+  close(): void {
+    this.#plot?.destroy();
+    this.#plot = undefined;
+  }
+
+  #box(): { width: number; height: number } {
+    return {
+      width: Math.max(1, this.#size.width - Y_AXIS - 12),
+      height: Math.max(1, this.#size.height - X_AXIS - 8),
+    };
+  }
+
+  #build(picture: Picture): uPlot {
+    const { axis, logX, logY } = this.#style;
+    const grid = { stroke: () => ink.peek().grid, width: 1 };
+    const base = { font: FONT, stroke: () => ink.peek().text, grid, ticks: { show: false } };
+    const xAxis: uPlot.Axis =
+      axis === 'time'
+        ? { ...base, space: 64 }
+        : axis === 'relative'
+          ? {
+              ...base,
+              space: 60,
+              incrs: [...DURATION_STEPS],
+              values: (_, splits) => splits.map(formatDuration),
+            }
+          : {
+              ...base,
+              space: 56,
+              ...(logX ? {} : { incrs: STEPS }),
+              values: (_, splits) => formatTicks(splits),
+            };
+    const plot: uPlot = new uPlot(
+      {
+        ...this.#size,
+        padding: [8, 12, 0, 0],
+        legend: { show: false },
+        scales: {
+          x: {
+            time: axis === 'time',
+            auto: false,
+            distr: logX ? 3 : 1,
+            min: picture.x[0],
+            max: picture.x[1],
+          },
+          y: { auto: false, distr: logY ? 3 : 1, min: picture.y[0], max: picture.y[1] },
+        },
+        axes: [
+          { ...xAxis, scale: 'x', size: X_AXIS, gap: 4 },
+          {
+            ...base,
+            scale: 'y',
+            side: 3,
+            size: Y_AXIS,
+            gap: 6,
+            space: 30,
+            values: (_, splits) => this.#formatY(splits),
+          },
+        ],
+        series: [{}, { scale: 'y', paths: () => null, points: { show: false } }],
+        cursor: {
+          points: { show: false },
+          drag: { x: true, y: false, setScale: false, dist: LEAST_DRAG },
+          bind: {
+            mousedown: (self, _target, handler) => (event) => {
+              if (event.button !== 0 || event.ctrlKey) return null;
+              const drag = self.cursor.drag;
+              if (drag) {
+                drag.y = event.shiftKey;
+                drag.x = !event.shiftKey;
+              }
+              return handler(event);
+            },
+            dblclick: () => () => {
+              this.#handlers.reset();
+              return null;
+            },
+          },
+        },
+        hooks: { setSelect: [(self) => this.#selected(self)] },
+      },
+      [
+        [0, 1],
+        [null, null],
+      ],
+      this.#host,
+    );
+    plot.over.prepend(this.#lines, this.#lift);
+    plot.over.addEventListener('pointermove', (event) => {
+      const box = plot.over.getBoundingClientRect();
+      this.#cursorX = null;
+      this.#handlers.hover({ left: event.clientX - box.left, top: event.clientY - box.top });
+    });
+    plot.over.addEventListener('pointerleave', () => this.#handlers.hover(null));
+    plot.over.addEventListener('click', () => this.#handlers.press());
+    plot.over.addEventListener(
+      'wheel',
+      (event) => {
+        if (!event.ctrlKey && !event.metaKey) return;
+        event.preventDefault();
+        const box = plot.over.getBoundingClientRect();
+        const distance = event.deltaMode === 0 ? event.deltaY : event.deltaY * 30;
+        this.#handlers.zoom(
+          2 ** (Math.max(-240, Math.min(240, distance)) / 240),
+          (event.clientX - box.left) / box.width,
+        );
+      },
+      { passive: false },
+    );
+    this.#plot = plot;
+    this.#fit();
+    return plot;
+  }
+
+  #formatY(splits: number[]): string[] {
+    const { formatY, logY } = this.#style;
+    if (formatY) return splits.map((split) => (split === null ? '' : formatY(split)));
+    return logY ? splits.map((split) => (split === null ? '' : formatNumber(split, 2))) : formatTicks(splits);
+  }
+
+  #selected(plot: uPlot): void {
+    const { left, top, width, height } = plot.select;
+    if (width === 0 && height === 0) return;
+    const upright = plot.cursor.drag?.y === true;
+    if (upright && height >= LEAST_DRAG) this.#handlers.selectY([this.yAt(top + height), this.yAt(top)]);
+    else if (!upright && width >= LEAST_DRAG)
+      this.#handlers.selectX([this.xAt(left), this.xAt(left + width)]);
+    plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+  }
+
+  /** Sizes the canvases to the plot, in device pixels. */
+  #fit(): void {
+    const { width, height } = this.#box();
+    const ratio = devicePixelRatio;
+    for (const element of [this.#lines, this.#lift]) {
+      element.width = Math.round(width * ratio);
+      element.height = Math.round(height * ratio);
+      element.style.width = `${width}px`;
+      element.style.height = `${height}px`;
+    }
+  }
+
+  #paint(): void {
+    const context = this.#lines.getContext('2d');
+    const at = this.projection();
+    if (context === null || at === undefined || this.#picture === undefined) return;
+    context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
+    context.clearRect(0, 0, at.width, at.height);
+    drawAll(context, this.#picture.lines, at);
+    if (this.#lifted !== null) this.#paintLift();
+  }
+
+  #paintLift(): void {
+    const lines =
+      this.#lifted === null ? [] : (this.#picture?.lines.filter((line) => line.owner === this.#lifted) ?? []);
+    const shown = lines.length > 0;
+    this.#lines.classList.toggle('dim', shown);
+    this.#lift.hidden = !shown;
+    const context = this.#lift.getContext('2d');
+    const at = this.projection();
+    if (!shown || context === null || at === undefined) return;
+    context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
+    context.clearRect(0, 0, at.width, at.height);
+    const bold = lines.map((line) => ({
+      ...line,
+      stroke: { ...line.stroke, width: line.stroke.width + 0.75, alpha: 1, envelope: true },
+    }));
+    drawAll(context, bold, at);
+  }
+}
+
+/** Places and texts of an axis' ticks, in pixels of the plot. */
+interface Tick {
+  at: number;
+  text: string;
+}
+interface Ticks {
+  x: Tick[];
+  y: Tick[];
+}
+
+function ticksOf(plot: uPlot, index: number, project: (value: number) => number): Tick[] {
+  const axis = plot.axes[index] as
+    | (uPlot.Axis & { _splits?: number[]; _values?: (string | null)[] })
+    | undefined;
+  const texts = axis?._values ?? [];
+  return (axis?._splits ?? []).map((split, place) => ({
+    at: project(split),
+    text: String(texts[place] ?? ''),
+  }));
+}
+
+function drawAll(pen: Pen, lines: readonly DrawnLine[], at: Projection): void {
+  for (const { line, stroke } of lines) if (stroke.envelope) drawEnvelope(pen, line, at, stroke);
+  for (const { line, stroke, behind } of lines) {
+    if (behind)
+      drawLine(pen, line, behind, at, { ...stroke, width: 1, alpha: stroke.alpha * 0.28, dash: [] });
+  }
+  for (const { line, y, stroke } of lines) drawLine(pen, line, y, at, stroke);
+  for (const { line, stroke, behind } of lines) {
+    drawSpikes(pen, line, at, behind ? { ...stroke, alpha: stroke.alpha * 0.5 } : stroke);
+    drawMarks(pen, line, at, stroke);
+  }
+}
+
+function canvas(name: string): HTMLCanvasElement {
+  const element = document.createElement('canvas');
+  element.className = `plot-${name}`;
+  return element;
+}
