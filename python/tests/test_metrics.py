@@ -136,6 +136,18 @@ class Metrics(ProjectTest):
         )
         self.assertEqual(samples([self.journal()], "a"), [(0, 1.0), (50, 2.0), (1, 3.0), (3, 4)])
 
+    def test_the_last_step_is_noted_however_fast_it_came(self):
+        self.script(
+            """
+            import waddle
+            run = waddle.init()
+            run.log_metric("a", 0, 1.0)
+            for step in (1, 2, 70, 5):
+                run.log_metric("a", step, 1.0)
+            """
+        )
+        self.assertEqual(self.head()["last_step"], 70)
+
     def test_params_and_tags(self):
         self.script(
             """

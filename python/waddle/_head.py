@@ -69,8 +69,6 @@ def last_step(folder: str, attempt: Optional[str]) -> Optional[int]:
 
     From head.json and, since a killed job may not have noted its last, from the ends of the journals themselves.
     """
-    import json
-
     head = read(folder) or {}
     steps: List[float] = []
     noted = head.get("last_step")
@@ -81,24 +79,32 @@ def last_step(folder: str, attempt: Optional[str]) -> Optional[int]:
     except OSError:
         names = []
     for name in names:
-        try:
-            with open(os.path.join(folder, name), "rb") as file:
-                opening = json.loads(file.readline(TAIL))
-                if opening.get("attempt") == attempt:
-                    continue
-                file.seek(max(file.seek(0, os.SEEK_END) - TAIL, 0))
-                tail = file.read(TAIL)
-        except (OSError, ValueError, AttributeError):
-            continue
-        for text in tail.split(b"\n"):
-            if text.startswith(b'{"k":"m"'):
-                try:
-                    step = json.loads(text).get("s")
-                except ValueError:
-                    continue
-                if isinstance(step, (int, float)):
-                    steps.append(step)
+        steps.extend(steps_at_end(os.path.join(folder, name), attempt))
     return int(max(steps)) if steps else None
+
+
+def steps_at_end(path: str, but_of: Optional[str] = None) -> List[float]:
+    """The steps in the last TAIL bytes of a job's journal; none of a journal of the attempt `but_of`. Never raises."""
+    import json
+
+    steps: List[float] = []
+    try:
+        with open(path, "rb") as file:
+            if but_of is not None and json.loads(file.readline(TAIL)).get("attempt") == but_of:
+                return steps
+            file.seek(max(file.seek(0, os.SEEK_END) - TAIL, 0))
+            tail = file.read(TAIL)
+    except (OSError, ValueError, AttributeError):
+        return steps
+    for text in tail.split(b"\n"):
+        if text.startswith(b'{"k":"m"'):
+            try:
+                step = json.loads(text).get("s")
+            except ValueError:
+                continue
+            if isinstance(step, (int, float)):
+                steps.append(step)
+    return steps
 
 
 def resolve(root: str, wanted: str) -> Dict[str, Any]:

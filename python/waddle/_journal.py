@@ -86,6 +86,14 @@ class Journal:
         self.clock = (millis / 1000, (millis + 1) / 1000, template)
         return template
 
+    def has_samples(self) -> bool:
+        """Whether metrics were written since the journal was made."""
+        return self.clock[1] > 0.0
+
+    def path(self) -> str:
+        """Where the journal is, or will be once something is written."""
+        return os.path.join(self.folder, self.writer + ".jsonl")
+
     def append(self, lines: bytes) -> bool:
         """Appends whole lines by one write. False where they could not be kept; raises OSError only under strict."""
         try:

@@ -69,7 +69,7 @@ class Run:
         self._templates: Dict[
             Tuple[Any, ...], bytes
         ] = {}  # keys -> '"a":%.17g,"b":', a %-format of all but the last value
-        self._top: float = -MAX_STEP - 1  # the greatest step logged by this process
+        self._top: float = -MAX_STEP - 1  # the greatest step logged by this process, as far as `_tick` saw
         self._known_top: float = self._top  # the one that head.json has
         self._head_due = time() + HEAD_EVERY
         self._steps = count()  # `next` is atomic: two threads get two steps
@@ -114,14 +114,12 @@ class Run:
         # Checks, format and write stand here in full: on this path a function call costs a tenth of the write.
         # `value - value` is 0.0 for all but NaN and the infinities.
         if type(value) is float and type(step) is int and value - value == 0.0 and -MAX_STEP <= step <= MAX_STEP:
-            if step > self._top:
-                self._top = step
             journal = self._journal
             now = time()
             since, until, template = journal.clock
             try:
                 if not since <= now < until:
-                    template = self._tick(now)
+                    template = self._tick(now, step)
                 data = template % (step, self._heads[key], value)
                 written = write(journal.fd, data)
             except OSError as error:
@@ -154,10 +152,8 @@ class Run:
                     now = time()
                     since, until, template = self._journal.clock
                     if not since <= now < until:
-                        template = self._tick(now)
+                        template = self._tick(now, step)
                     data = template % (step, pairs % numbers[:-1], numbers[-1])
-                    if step > self._top:
-                        self._top = step
         except Exception:
             pass  # other keys than before, or values that need a closer look
         if data:
@@ -165,7 +161,10 @@ class Run:
         else:
             self._log_slowly(values, step)
 
-    def _tick(self, now: float) -> bytes:
+    def _tick(self, now: float, step: float) -> bytes:
+        # Steps within one millisecond of another are not looked at here; `finish` looks at the journal's end.
+        if step > self._top:
+            self._top = step
         if now >= self._head_due:
             self._head_due = now + HEAD_EVERY
             self._note_step()
@@ -196,10 +195,8 @@ class Run:
                 self._refuse("not_a_number", key_text(key), "metric %r: %s" % (key_text(key), error), NotANumber)
         if not parts:
             return
-        if place > self._top:
-            self._top = place if isinstance(place, int) else math.floor(place)
         now = time()
-        self._tick(now)
+        self._tick(now, place)
         stamp = b'{"k":"m","t":%d.%03d,"s":' % divmod(int(now * 1000), 1000)
         self._journal.append(b'%b%b,"v":{%b}}\n' % (stamp, repr(place).encode(), b",".join(parts)))
         if len(parts) == len(items) and all(type(key) is str for key, _ in items):
@@ -314,6 +311,8 @@ class Run:
         if self.owner == os.getpid():
             self.owner = None
             self.tell_end(status or "completed", exit_code=exit_code, reason=reason, error=error)
+        if self._journal.has_samples():
+            self._top = max(self._top, *_head.steps_at_end(self._journal.path()), self._known_top)
         self._note_step()
         self._journal.close()
         from ._init import forget
@@ -349,7 +348,7 @@ class Run:
         # The first rank speaks for all: hundreds of them would only replace each other's file.
         if self._top > self._known_top and rank(os.environ)["rank"] in (None, 0):
             self._known_top = self._top
-            _head.note_step(self.folder, int(self._top), self.attempt)
+            _head.note_step(self.folder, math.floor(self._top), self.attempt)
 
     def __enter__(self) -> Run:
         return self
