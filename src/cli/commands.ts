@@ -23,6 +23,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/repo-link.ts'),
   },
   { name: 'run', summary: 'run a job and log everything about it', load: () => import('./commands/run.ts') },
+  { name: 'serve', summary: 'serve the dashboard and the API', load: () => import('./commands/serve.ts') },
   { name: 'stop', summary: 'ask a running job to stop', load: () => import('./commands/stop.ts') },
   { name: 'ls', summary: 'list the runs', load: () => import('./commands/ls.ts') },
   { name: 'show', summary: 'show a run', load: () => import('./commands/show.ts') },

@@ -13,6 +13,9 @@ export const BOOT_FILE = join(DIST, 'boot.js');
 /** Makes `waddleml/client` resolve in Node jobs that have not installed it. */
 export const RESOLVE_FILE = join(DIST, 'resolve-client.js');
 
+/** The built page of `waddle serve`. */
+export const DASHBOARD_FOLDER = join(DIST, 'dashboard');
+
 /** The folder that holds the Python package `waddle`: in a checkout and in the npm package beside `dist/`, in a wheel above it. */
 export function pythonFolder(): string {
   const beside = join(DIST, '..', 'python');

@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs';
 import type { Store } from '../store/open.ts';
 
 /** How often the file is looked at, in milliseconds. */
@@ -11,13 +10,11 @@ const LOOK_MS = 1000;
 export class StoreHandle {
   readonly #open: () => Store;
   #store: Store;
-  #inode: number | null;
   #looked = performance.now();
 
   constructor(open: () => Store) {
     this.#open = open;
     this.#store = open();
-    this.#inode = inodeOf(this.#store.path);
   }
 
   /** The database of now; not to be kept over an await. */
@@ -25,12 +22,10 @@ export class StoreHandle {
     const now = performance.now();
     if (now - this.#looked > LOOK_MS && !this.#store.db.isTransaction) {
       this.#looked = now;
-      const inode = inodeOf(this.#store.path);
-      if (inode !== this.#inode) {
+      if (this.#store.replaced) {
         const fresh = this.#open();
         this.#store.close();
         this.#store = fresh;
-        this.#inode = inodeOf(fresh.path);
       }
     }
     return this.#store;
@@ -39,9 +34,4 @@ export class StoreHandle {
   close(): void {
     this.#store.close();
   }
-}
-
-/** Null where there is no file (a database in memory has none). */
-function inodeOf(path: string): number | null {
-  return statSync(path, { throwIfNoEntry: false })?.ino ?? null;
 }

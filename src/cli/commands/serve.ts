@@ -1,0 +1,233 @@
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import type { Command } from 'commander';
+import { isSystemError, WaddleError } from '../../errors/waddle-error.ts';
+import { catchUp, ingestSteps } from '../../ingest/catch-up.ts';
+import type { Layout } from '../../journal/layout.ts';
+import { ensureProjectFolder } from '../../journal/project-folder.ts';
+import { isLoopback } from '../../server/access.ts';
+import { projectIdentity } from '../../server/project-identity.ts';
+import { type RunningServer, startServer } from '../../server/start.ts';
+import { openStore, type Store } from '../../store/open.ts';
+import { type Context, openProject, type Project, storeFile } from '../context.ts';
+import { example } from '../help.ts';
+import { inert } from '../inert.ts';
+import { CLI_FILE, DASHBOARD_FOLDER } from '../program-files.ts';
+import { codeDiff } from '../serve-code.ts';
+import { followForServer } from '../serve-follow.ts';
+import { DEFAULT_HOST, DEFAULT_PORT, inUrl, portError, readToken, tokenFile } from '../serve-ports.ts';
+import { VERSION } from '../version.ts';
+
+interface Options {
+  host?: string;
+  port?: number;
+  ws?: number;
+  open?: boolean;
+  held?: boolean;
+}
+
+const MAX_CONNECTIONS = 1000;
+/** What is new since last time is read before the first answer, but not for longer than this (milliseconds). */
+const FIRST_READ_MS = 150;
+
+export function define(command: Command, context: Context): void {
+  command
+    .description('Serves the dashboard, the HTTP API and the live stream until it is stopped.')
+    .option(
+      '--host <address>',
+      `listen on this address (default ${DEFAULT_HOST}; any other asks for a token)`,
+    )
+    .option('--port <n>', `the HTTP port (default ${DEFAULT_PORT}; 0 takes any)`, readPort)
+    .option(
+      '--ws <n>',
+      'a port of its own for the WebSocket (it is at /ws of the HTTP port anyway)',
+      readPort,
+    )
+    .option('--open', 'open the dashboard in the browser')
+    .action((options: Options) => serve(context, options));
+  command.addOption(command.createOption('--held', 'end with the last run that uses it').hideHelp());
+  example(command, 'waddle serve --open', 'waddle serve --host 0.0.0.0 --port 8080');
+}
+
+/** @throws WaddleError where it is no port */
+export function readPort(text: string): number {
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
+  throw new WaddleError('port-invalid', `"${text}" is no port`, 'Give a number from 0 to 65535.', {
+    exitCode: 2,
+  });
+}
+
+async function serve(context: Context, options: Options): Promise<void> {
+  const project = await openProject(context);
+  const { layout, config } = project;
+  const host = options.host ?? config.serve?.host ?? DEFAULT_HOST;
+  const port = options.port ?? config.serve?.port ?? DEFAULT_PORT;
+  const wsPort = options.ws ?? config.serve?.ws ?? null;
+  makeProjectFolder(layout);
+  const open = () => openProjectStore(project, context);
+  const first = open();
+  readFirst(layout, first);
+  const token = isLoopback(host) ? null : (readToken(layout) ?? makeToken(layout));
+
+  const ended = new AbortController();
+  const server = await start(context, project, {
+    host,
+    port,
+    wsPort,
+    token,
+    open,
+    first,
+    held: options.held === true,
+    released: () => ended.abort(),
+  });
+  announce(context, server, host, token, options.open === true);
+  const asked = () => ended.abort();
+  // Once: a second Ctrl-C ends it as it stands.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, asked);
+  await aborted(ended.signal);
+  await server.end();
+}
+
+interface Start {
+  host: string;
+  port: number;
+  wsPort: number | null;
+  token: string | null;
+  open: () => Store;
+  /** The store that was opened already. */
+  first: Store;
+  held: boolean;
+  released: () => void;
+}
+
+async function start(context: Context, project: Project, asked: Start): Promise<RunningServer> {
+  const { layout, config } = project;
+  const { host, port, wsPort, token } = asked;
+  let first: Store | undefined = asked.first;
+  try {
+    return await startServer(
+      {
+        layout,
+        version: VERSION,
+        openStore: () => {
+          const store = first ?? asked.open();
+          first = undefined;
+          return store;
+        },
+        catchUp: (store, runs) => void catchUp({ layout, store, runs }),
+        follow: (options) =>
+          followForServer({ ...options, layout, warn: (text) => context.warn(inert(text)) }),
+        diff: (from, to) => codeDiff(from, to, layout, context.env),
+        stop: (run, grace) => askToStop(run, grace, layout, context),
+        dashboard: DASHBOARD_FOLDER,
+        access: {
+          host,
+          allowedHosts: config.serve?.allowed_hosts ?? [],
+          token,
+          cookie: `waddle_${projectIdentity(layout.project).slice(0, 8)}`,
+        },
+        held: asked.held,
+        released: asked.released,
+        bug: (error) => {
+          const text = error instanceof Error ? error.message : String(error);
+          context.warn(`waddle: ${inert(text)}\nThis is a bug in Waddle; WADDLE_DEBUG=1 shows where.\n`);
+          if (context.env.WADDLE_DEBUG) console.error(error);
+        },
+      },
+      { host, port, wsPort, maxConnections: config.serve?.max_connections ?? MAX_CONNECTIONS },
+    );
+  } catch (error) {
+    const { code, syscall, port: busy } = error as { code?: unknown; syscall?: unknown; port?: unknown };
+    if (typeof code !== 'string' || (syscall !== 'listen' && syscall !== 'getaddrinfo')) throw error;
+    const which = typeof busy === 'number' ? busy : port;
+    throw await portError(host, which, code, layout, which === wsPort && which !== port ? '--ws' : '--port');
+  }
+}
+
+function makeProjectFolder(layout: Layout): void {
+  try {
+    ensureProjectFolder(layout);
+  } catch (error) {
+    // What is there can still be shown.
+    if (!isSystemError(error, 'EROFS', 'EACCES', 'EPERM')) throw error;
+  }
+}
+
+/** A store that cannot be written is shown as it was last brought up to date. */
+function openProjectStore(project: Project, context: Context): Store {
+  const path = storeFile(project, context.env);
+  try {
+    return openStore(path);
+  } catch (error) {
+    if (!(error instanceof WaddleError) || error.code !== 'store-read-only') throw error;
+    context.say(`${inert(path)} cannot be written: shown as of the last time it was brought up to date\n`);
+    return openStore(path, { readOnly: true });
+  }
+}
+
+function readFirst(layout: Layout, store: Store): void {
+  if (store.readOnly) return;
+  const deadline = performance.now() + FIRST_READ_MS;
+  try {
+    for (const _ of ingestSteps({ layout, store, batchMs: 50 })) if (performance.now() > deadline) break;
+  } catch (error) {
+    // The follower tries again, and tells.
+    if (!(error instanceof WaddleError)) throw error;
+  }
+}
+
+/** Made once for a project folder, so that a bookmarked browser stays in. */
+function makeToken(layout: Layout): string {
+  const token = randomBytes(24).toString('base64url');
+  writeFileSync(tokenFile(layout), `${token}\n`, { mode: 0o600, flag: 'wx' });
+  return token;
+}
+
+function announce(
+  context: Context,
+  server: RunningServer,
+  host: string,
+  token: string | null,
+  open: boolean,
+): void {
+  const query = token === null ? '' : `?token=${token}`;
+  const own = `http://${inUrl(host)}:${server.port}/${query}`;
+  const anyHost = host === '0.0.0.0' || host === '::';
+  context.say(`Waddle serves at ${own}\n`);
+  if (anyHost) context.say(`From elsewhere: http://${hostname()}:${server.port}/${query}\n`);
+  if (server.wsPort !== null) context.say(`WebSocket at ws://${inUrl(host)}:${server.wsPort}/\n`);
+  context.say('Ctrl-C ends it.\n');
+  if (open) openBrowser(own, context);
+}
+
+function openBrowser(url: string, context: Context): void {
+  const [file, ...args] =
+    process.platform === 'darwin'
+      ? ['open', url]
+      : process.platform === 'win32'
+        ? ['cmd', '/c', 'start', '', url]
+        : ['xdg-open', url];
+  const child = spawn(file ?? 'xdg-open', args, { stdio: 'ignore', detached: true });
+  child.on('error', () => context.say('No browser could be opened; open the address yourself.\n'));
+  child.unref();
+}
+
+/** `waddle stop` knows how: the supervisor is asked, and where there is none, the job itself. */
+async function askToStop(run: string, grace: number, layout: Layout, context: Context): Promise<void> {
+  const child = spawn(
+    process.execPath,
+    [CLI_FILE, 'stop', run, '--grace', `${grace}s`, '--dir', layout.project, '--quiet'],
+    { stdio: ['ignore', 'ignore', 'inherit'], env: context.env, detached: true },
+  );
+  child.on('error', (error) =>
+    context.warn(`waddle: ${run} could not be asked to stop: ${inert(error.message)}\n`),
+  );
+  child.unref();
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
