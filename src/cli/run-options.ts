@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { WaddleJson } from '../config/schema.ts';
 import { WaddleError } from '../errors/waddle-error.ts';
 import type { SnapshotPolicy } from '../git/policy.ts';
+import type { EnvironmentPlan } from '../runner/environment.ts';
 import type { Context } from './context.ts';
 
 /** What `waddle run` was asked for: flags over environment over `waddle.json`. */
@@ -118,5 +119,13 @@ export function snapshotPolicy(config: WaddleJson): SnapshotPolicy {
   return {
     maxFileBytes: megabytes === undefined ? undefined : megabytes * 2 ** 20,
     exclude: config.snapshot?.exclude,
+  };
+}
+
+/** What `waddle.json` says about the record of the environment. */
+export function environmentPlan(config: WaddleJson): EnvironmentPlan {
+  return {
+    variables: config.environment?.variables ?? [],
+    fingerprint: config.snapshot?.fingerprint ?? [],
   };
 }

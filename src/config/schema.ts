@@ -63,8 +63,21 @@ export const WaddleJson = Type.Object(
             Type.Number({ minimum: 0, description: 'Untracked files over this are left out (default 10).' }),
           ),
           exclude: texts('Untracked files to leave out, in gitignore’s syntax.'),
+          fingerprint: texts(
+            'Data to list (path, size, time) in every run: paths or globs in the project folder.',
+          ),
         },
         { ...closed, description: 'What goes into a snapshot of the code.' },
+      ),
+    ),
+    environment: Type.Optional(
+      Type.Object(
+        {
+          variables: texts(
+            'Further environment variables to record, such as "MY_*"; "!NCCL_*" leaves some out. Never secrets.',
+          ),
+        },
+        { ...closed, description: 'What is recorded of the environment.' },
       ),
     ),
     system_metrics: Type.Optional(

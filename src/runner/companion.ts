@@ -1,8 +1,8 @@
-import { readFileSync, readlinkSync } from 'node:fs';
+import { lstatSync, readFileSync, readlinkSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { eventTime, parseLine } from '../events/line.ts';
-import { findDrift } from '../git/drift.ts';
+import { type Drift, findDrift } from '../git/drift.ts';
 import type { SnapshotPolicy } from '../git/policy.ts';
 import { takeSnapshot } from '../git/snapshot.ts';
 import type { Snapshot } from '../git/snapshot-record.ts';
@@ -15,7 +15,7 @@ import { JournalWriter } from '../journal/writer.ts';
 import { COMPANION_PRIORITY } from './companion-process.ts';
 import { type ConsoleFollower, removeConsoleFiles } from './console-follower.ts';
 import { takeOverConsole } from './console-recovery.ts';
-import { describeEnvironment, isPythonName } from './environment.ts';
+import { describeEnvironment, type EnvironmentPlan, isPythonName } from './environment.ts';
 import { type GpuSample, watchGpus } from './gpu.ts';
 import { findProgram } from './interpreter.ts';
 import { SystemSampler } from './system-metrics.ts';
@@ -42,6 +42,7 @@ export interface CompanionTask {
   /** Seconds between samples; 0 for none. */
   everySeconds: number;
   snapshot: { autoCommit: boolean; policy: SnapshotPolicy };
+  environment: EnvironmentPlan;
   /** Keeps the store caught up until the signal; resolves when it has stopped. */
   follow(signal: AbortSignal): Promise<void>;
   /** The run has ended and this process is the last one that cares: seal and catch up. */
@@ -80,7 +81,9 @@ export async function accompany(task: CompanionTask): Promise<void> {
   beat();
   timers.push(setInterval(beat, BEAT_MS));
 
-  const snapshot = task.role === 'init' ? recordSnapshot(task, journal, stop.signal, note) : null;
+  /** Epoch ms when this attempt of the program began: its snapshot is taken a moment later. */
+  const began = beganAt(folder, task.attempt);
+  const snapshot = task.role === 'init' ? recordSnapshot(task, began, journal, stop.signal, note) : null;
   const describing = recordEnvironment(task, journal).catch((error) => note('environment-failed', error));
   const sampling = task.everySeconds > 0 ? sampleSystem(task, journal, folder) : null;
   const following = task.follow(stop.signal).catch((error) => note('ingest-failed', error));
@@ -118,7 +121,10 @@ export async function accompany(task: CompanionTask): Promise<void> {
     return;
   }
   const taken = task.role === 'init' ? await snapshot : readSnapshot(folder, task.attempt);
-  if (taken) await recordDrift(task, taken, journal).catch((error) => note('drift-failed', error));
+  if (taken) {
+    const early = task.role === 'init' ? changedSince(taken, began) : [];
+    await recordDrift(task, taken, early, journal).catch((error) => note('drift-failed', error));
+  }
   journal.close();
   if (whole) removeConsoleFiles(folder, task.attempt);
   stop.abort();
@@ -191,6 +197,7 @@ function hasEnded(folder: string, attempt: string): boolean {
 
 async function recordSnapshot(
   task: CompanionTask,
+  began: number,
   journal: JournalWriter,
   signal: AbortSignal,
   note: (code: string, error: unknown) => void,
@@ -209,6 +216,11 @@ async function recordSnapshot(
     if (snapshot.store === 'private') {
       journal.append({ k: 'tag', t: eventTime(), key: 'waddle_workspace_snapshot', value: 'true' });
     }
+    const early = changedSince(snapshot, began);
+    if (early.length > 0) {
+      journal.append({ k: 'drift', t: eventTime(), files: early });
+      journal.append({ k: 'tag', t: eventTime(), key: 'waddle_code_changed', value: 'true' });
+    }
     return snapshot;
   } catch (error) {
     note('snapshot-failed', error);
@@ -216,9 +228,44 @@ async function recordSnapshot(
   }
 }
 
-async function recordDrift(task: CompanionTask, snapshot: Snapshot, journal: JournalWriter): Promise<void> {
+/** When the attempt's own journal was opened, in epoch ms: what is now, where it cannot be read. */
+function beganAt(folder: string, attempt: string): number {
+  const bytes = openPlainBytes(join(folder, `${attempt}.jsonl`));
+  if (bytes === null) return Date.now();
+  try {
+    const first = readLines(bytes, 0, 64 * 1024).next();
+    const text = first.done ? null : (first.value.lines[0]?.text ?? null);
+    const parsed = text === null ? null : parseLine(text);
+    return parsed?.type === 'event' ? parsed.event.t * 1000 : Date.now();
+  } finally {
+    bytes.close();
+  }
+}
+
+/**
+ * Files that the snapshot has in a state that is younger than the run: they were changed while it was being taken. New
+ * files do not count.
+ */
+function changedSince(snapshot: Snapshot, began: number): Drift[] {
+  const { repository } = snapshot;
+  if (repository === null) return [];
+  return snapshot.changed.flatMap(({ path, status }): Drift[] => {
+    const stats = lstatSync(join(repository, path), { throwIfNoEntry: false });
+    if (stats === undefined || stats.mtimeMs <= began || (status === 'A' && stats.birthtimeMs > began))
+      return [];
+    return [{ path, change: 'changed' }];
+  });
+}
+
+async function recordDrift(
+  task: CompanionTask,
+  snapshot: Snapshot,
+  early: readonly Drift[],
+  journal: JournalWriter,
+): Promise<void> {
   const { layout, cwd, env } = task;
-  const files = await findDrift({ snapshot, cwd, env, privateDir: layout.privateGit });
+  const late = await findDrift({ snapshot, cwd, env, privateDir: layout.privateGit });
+  const files = [...early.filter((each) => !late.some(({ path }) => path === each.path)), ...late];
   if (files.length === 0) return;
   journal.append({ k: 'drift', t: eventTime(), files });
   journal.append({ k: 'tag', t: eventTime(), key: 'waddle_code_changed', value: 'true' });
@@ -226,7 +273,13 @@ async function recordDrift(task: CompanionTask, snapshot: Snapshot, journal: Jou
 
 async function recordEnvironment(task: CompanionTask, journal: JournalWriter): Promise<void> {
   const python = task.python ?? pythonOf(task.pid, task.env);
-  const environment = await describeEnvironment({ python, env: task.env });
+  const environment = await describeEnvironment({
+    python,
+    env: task.env,
+    cwd: task.cwd,
+    project: task.layout.project,
+    plan: task.environment,
+  });
   journal.append({ k: 'env', t: eventTime(), environment });
 }
 

@@ -3,17 +3,46 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { arch, cpus, hostname, release, totalmem, version } from 'node:os';
 import { basename } from 'node:path';
 import { promisify } from 'node:util';
-import { listGpus } from './gpu.ts';
+import { type ContainerFacts, findContainer } from './container.ts';
+import { type DataFingerprint, fingerprintData } from './data-fingerprint.ts';
+import { relevantVariables } from './environment-variables.ts';
+import { findCuda, listGpus } from './gpu.ts';
+import { hashLockFiles } from './lock-files.ts';
 
 /** What `environment` of an `env` event holds. */
 export interface EnvironmentFacts {
   python?: PythonFacts;
   node: string;
-  platform: { system: string; release: string; version: string; arch: string; host: string };
+  platform: {
+    system: string;
+    /** Such as `Debian GNU/Linux 12 (bookworm)`; null where the system does not tell. */
+    distribution: string | null;
+    release: string;
+    version: string;
+    arch: string;
+    host: string;
+  };
   cpu: { model: string; cores: number };
   /** Bytes. */
   memory_bytes: number;
   gpus: { name: string; memory_bytes: number | null; driver: string | null }[];
+  /** The CUDA version that the driver offers, and that of the toolkit; missing where there is neither. */
+  cuda?: { driver: string | null; toolkit: string | null };
+  container?: ContainerFacts;
+  /** Variables that change what a job computes, by name; never secrets. */
+  variables: Record<string, string>;
+  /** SHA-256 of each lock file by its path in the repository. */
+  lock_files: Record<string, string>;
+  /** What `snapshot.fingerprint` names, by path in the project folder. */
+  data?: Record<string, DataFingerprint>;
+}
+
+/** What `waddle.json` says about the record. */
+export interface EnvironmentPlan {
+  /** `environment.variables`: more variables, or fewer. */
+  variables: readonly string[];
+  /** `snapshot.fingerprint`: data to be listed, relative to the project folder. */
+  fingerprint: readonly string[];
 }
 
 interface PythonFacts {
@@ -31,21 +60,35 @@ const PROBE = [
   'print("\\x1f".join(["WADDLE", platform.python_version(), platform.python_implementation(), sys.executable, sys.prefix, *sys.path]))',
 ].join('\n');
 
-/** The machine and, where the job is Python, its interpreter and packages. Runs at most two short programs. */
+/**
+ * The machine, the variables, the lock files, the data and, where the job is Python, its interpreter and packages. Runs at
+ * most three short programs (Python, and twice `nvidia-smi` where there is one).
+ */
 export async function describeEnvironment(options: {
   python: string | null;
+  /** The job's environment, with what Waddle added to it. */
   env: Record<string, string | undefined>;
+  /** The user's own, which the variables are taken from; default `env`. */
+  userEnv?: Record<string, string | undefined> | undefined;
+  /** The job's working folder, and the project folder. */
+  cwd: string;
+  project: string;
+  plan: EnvironmentPlan;
 }): Promise<Record<string, unknown>> {
-  const [python, gpus] = await Promise.all([
+  const { plan } = options;
+  const [python, gpus, cuda] = await Promise.all([
     options.python === null ? null : describePython(options.python, options.env),
     listGpus(options.env),
+    findCuda(options.env),
   ]);
+  const container = findContainer(options.env);
   const processors = cpus();
   const facts: EnvironmentFacts = {
     ...(python === null ? {} : { python }),
     node: process.versions.node,
     platform: {
       system: process.platform,
+      distribution: distribution(),
       release: release(),
       version: version(),
       arch: arch(),
@@ -54,8 +97,25 @@ export async function describeEnvironment(options: {
     cpu: { model: processors[0]?.model ?? '', cores: processors.length },
     memory_bytes: memoryLimit(),
     gpus,
+    ...(cuda === null ? {} : { cuda }),
+    ...(container === null ? {} : { container }),
+    variables: relevantVariables(options.userEnv ?? options.env, plan.variables),
+    lock_files: hashLockFiles(options.cwd),
+    ...(plan.fingerprint.length === 0 ? {} : { data: fingerprintData(options.project, plan.fingerprint) }),
   };
   return { ...facts };
+}
+
+function distribution(): string | null {
+  for (const path of ['/etc/os-release', '/usr/lib/os-release']) {
+    try {
+      const name = /^PRETTY_NAME="?(.*?)"?$/m.exec(readFileSync(path, 'utf8'))?.[1];
+      if (name !== undefined) return name;
+    } catch {
+      // Not there.
+    }
+  }
+  return null;
 }
 
 async function describePython(

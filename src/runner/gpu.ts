@@ -1,4 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 /** One GPU at one moment; null where the driver does not tell. */
@@ -38,6 +40,32 @@ export function listGpus(
       );
     });
   });
+}
+
+/** The CUDA version that the driver offers, and that of the toolkit on this machine; null where there is neither. */
+export async function findCuda(env: Env): Promise<{ driver: string | null; toolkit: string | null } | null> {
+  const driver = await new Promise<string | null>((resolve) => {
+    execFile('nvidia-smi', [], { env, timeout: 15_000 }, (error, stdout) =>
+      resolve(error ? null : (/CUDA (?:\w+ )?Version\s*:\s*([\d.]+)/.exec(stdout)?.[1] ?? null)),
+    );
+  });
+  const toolkit = toolkitVersion(env);
+  return driver === null && toolkit === null ? null : { driver, toolkit };
+}
+
+/** By the file that the toolkit installs; NVIDIA's images have a variable besides. */
+function toolkitVersion(env: Env): string | null {
+  for (const home of [env.CUDA_HOME, env.CUDA_PATH, '/usr/local/cuda']) {
+    if (!home) continue;
+    try {
+      const told: unknown = JSON.parse(readFileSync(join(home, 'version.json'), 'utf8'));
+      const version = /"cuda":\{[^}]*?"version":"([^"]+)"/.exec(JSON.stringify(told))?.[1];
+      if (version !== undefined) return version;
+    } catch {
+      // Another version of the toolkit, or none.
+    }
+  }
+  return env.CUDA_VERSION || null;
 }
 
 /**

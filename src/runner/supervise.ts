@@ -12,7 +12,7 @@ import { identityOf } from '../journal/process-identity.ts';
 import { JournalWriter } from '../journal/writer.ts';
 import { type Companion, startCompanion } from './companion-process.ts';
 import { ConsoleFollower, type FollowedStream, removeConsoleFiles } from './console-follower.ts';
-import { describeEnvironment } from './environment.ts';
+import { describeEnvironment, type EnvironmentPlan } from './environment.ts';
 import {
   type JobCommand,
   type JobExit,
@@ -33,6 +33,8 @@ export interface RunPlan {
   resume: Pick<EventOf<'resume'>, 'argv' | 'command' | 'cwd'>;
   job: JobCommand;
   snapshot: Pick<SnapshotOptions, 'message' | 'autoCommit' | 'policy' | 'folder'>;
+  /** What of the environment is recorded. */
+  environment: EnvironmentPlan;
   /** The job gets a pseudo-terminal of its own. */
   tty: boolean;
   /** SIGHUP was ignored when Waddle was started (nohup): it stays so, for the job too. */
@@ -163,6 +165,8 @@ export async function supervise(plan: RunPlan, world: Supervision): Promise<RunO
           clearTimeout(killTimer);
           killTimer = setTimeout(() => killJob(pid, own), (stop.grace ?? DEFAULT_GRACE_S) * 1000);
         });
+        // Asked while it was being started: nobody has told it yet.
+        if (asked.by !== null) signalJob(pid, own, 'SIGTERM');
         exit = await job.exited;
         clearTimeout(killTimer);
       }
@@ -190,7 +194,7 @@ export async function supervise(plan: RunPlan, world: Supervision): Promise<RunO
       snapshot === null || failure !== null ? [] : recordDrift(snapshot, plan, journal, world),
       companion.started?.stop(),
       companion.started === null && failure === null && asked.by === null
-        ? recordEnvironment(plan, journal)
+        ? recordEnvironment(plan, journal, world)
         : undefined,
     ]);
     journal.close();
@@ -296,12 +300,19 @@ async function recordDrift(
   }
 }
 
-async function recordEnvironment(plan: RunPlan, journal: JournalWriter): Promise<void> {
+async function recordEnvironment(plan: RunPlan, journal: JournalWriter, world: Supervision): Promise<void> {
   try {
     journal.append({
       k: 'env',
       t: eventTime(),
-      environment: await describeEnvironment({ python: plan.python, env: plan.job.env }),
+      environment: await describeEnvironment({
+        python: plan.python,
+        env: plan.job.env,
+        userEnv: world.env,
+        cwd: plan.job.cwd,
+        project: world.layout.project,
+        plan: plan.environment,
+      }),
     });
   } catch (error) {
     const message = `the environment could not be described: ${String(error)}`;

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { accompany } from '../../runner/companion.ts';
 import { type Context, openProject } from '../context.ts';
-import { snapshotPolicy } from '../run-options.ts';
+import { environmentPlan, snapshotPolicy } from '../run-options.ts';
 import { followStore, settleRun } from '../run-store.ts';
 import { CLIENT } from '../version.ts';
 
@@ -56,6 +56,7 @@ async function work(flags: HelperFlags, context: Context): Promise<void> {
     stdin: process.stdin,
     everySeconds: config.system_metrics?.every_s ?? DEFAULT_EVERY_S,
     snapshot: { autoCommit: config.run?.auto_commit !== false, policy: snapshotPolicy(config) },
+    environment: environmentPlan(config),
     follow: (signal) => followStore(project, context.env, signal),
     settle: () => void settleRun(project, context.env, flags.run),
   });

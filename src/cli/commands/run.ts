@@ -10,6 +10,7 @@ import { CLI_FILE } from '../program-files.ts';
 import { type ResolvedJob, resolveJob } from '../run-job.ts';
 import {
   defineRunFlags,
+  environmentPlan,
   type RunFlags,
   type RunOptions,
   resolveOptions,
@@ -111,6 +112,7 @@ function planOf(
       policy: snapshotPolicy(config),
       folder: inside ? layout.project : job.cwd,
     },
+    environment: environmentPlan(config),
     tty: options.tty,
     hangupIgnored: hangupWasIgnored(context.env),
   };
