@@ -115,6 +115,26 @@ describe('init() from a plain script', () => {
     expect(sandbox.query("SELECT count(*) AS n FROM metrics WHERE key = 'late'")).toEqual([{ n: 1 }]);
   });
 
+  it('lists files that changed since it began, before and after the snapshot', async () => {
+    const done = node(`
+      import { init } from 'waddleml/client';
+      import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+      const run = await init();
+      appendFileSync('README', 'at once\\n');
+      writeFileSync('new', 'new files do not count');
+      const folder = run.dir + '/.waddle/runs/' + run.id + '/';
+      const text = () => readdirSync(folder).filter((name) => name.startsWith('helper')).map((name) => readFileSync(folder + name, 'utf8')).join('');
+      while (!text().includes('"k":"snapshot"')) await new Promise((wake) => setTimeout(wake, 10));
+      appendFileSync('.gitignore', 'later\\n');
+    `);
+    expect(done.stderr).toBe('');
+    const { drift } = await settled();
+    expect(JSON.parse(String(drift))).toEqual([
+      { path: '.gitignore', change: 'changed' },
+      { path: 'README', change: 'changed' },
+    ]);
+  });
+
   it('that resumes counts on after the last step', async () => {
     const script = (options: string) => `
       import { init } from 'waddleml/client';

@@ -447,6 +447,45 @@ while True:
 const pids = () => read('pids').split(' ').filter(Boolean).map(Number);
 const noneLeft = () => until(() => pids().every((pid) => !alive(pid)), 'the whole job is gone');
 
+describe('resume of a run that still runs', () => {
+  it('is refused', async () => {
+    const child = sandbox.start(WADDLE, [
+      'run',
+      '--name',
+      'it',
+      '--',
+      'sh',
+      '-c',
+      'echo $$ > pids; exec sleep 100000',
+    ]);
+    await until(() => pids().length === 1, 'the job runs');
+    expect(sandbox.waddle('run', '--resume', 'it').stderr).toContain('is still running');
+    child.kill('SIGTERM');
+    await ended(child);
+    await noneLeft();
+  });
+});
+
+describe('Ctrl-C before the job starts', () => {
+  it('ends the run without starting it', async () => {
+    const git = execFileSync('sh', ['-c', 'command -v git'], { encoding: 'utf8' }).trim();
+    const bin = join(sandbox.folder, '../bin');
+    mkdirSync(bin);
+    writeFileSync(join(bin, 'git'), `#!/bin/sh\ntouch ../asked\nsleep 5\nexec ${git} "$@"\n`, {
+      mode: 0o755,
+    });
+    const child = sandbox.start(WADDLE, ['run', '--', 'touch', 'started'], {
+      env: { ...sandbox.env, PATH: `${bin}:${sandbox.env.PATH}` },
+    });
+    await until(() => existsSync(join(sandbox.folder, '../asked')), 'the snapshot is being taken');
+    await until(() => journalText().includes('"k":"start"'), 'the run has begun');
+    child.kill('SIGINT');
+    expect((await ended(child)).status).toBe(130);
+    expect(newest()).toMatchObject({ status: 'aborted', exit_code: 130 });
+    expect(existsSync(join(sandbox.folder, 'started'))).toBe(false);
+  });
+});
+
 describe('on a terminal', () => {
   it('the job reads the keyboard, and colours stay', () => {
     sandbox.write(

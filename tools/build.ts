@@ -30,12 +30,12 @@ const STALE_MS = 60 * 60 * 1000;
 /** Native parts cannot be bundled; npm installs them beside. */
 const external = [/^node:/, '@lydell/node-pty'];
 
-async function bundle(input: Record<string, string>): Promise<void> {
+async function bundle(input: Record<string, string>, format: 'esm' | 'cjs' = 'esm'): Promise<void> {
   const build = await rolldown({ input, external, platform: 'node', cwd: root, logLevel: 'warn' });
   await build.write({
     dir: staging,
-    format: 'esm',
-    entryFileNames: '[name].js',
+    format,
+    entryFileNames: format === 'esm' ? '[name].js' : '[name].cjs',
     chunkFileNames: 'chunks/[name]-[hash].js',
     banner: (chunk) => (chunk.name === 'waddle' ? '#!/usr/bin/env node' : ''),
     minify: 'dce-only',
@@ -122,8 +122,9 @@ try {
   await bundle({
     client: 'src/client/client.ts',
     boot: 'src/client/boot.ts',
-    'resolve-client': 'src/client/resolve-client.ts',
   });
+  // Every Node that a job starts loads it (NODE_OPTIONS), however old: `--require` is understood by all of them.
+  await bundle({ 'resolve-client': 'src/client/resolve-client.ts' }, 'cjs');
   declareClient();
   chmodSync(join(staging, 'waddle.js'), 0o755);
   moveIn();

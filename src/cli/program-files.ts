@@ -11,7 +11,7 @@ export const CLI_FILE = join(DIST, 'waddle.js');
 export const BOOT_FILE = join(DIST, 'boot.js');
 
 /** Makes `waddleml/client` resolve in Node jobs that have not installed it. */
-export const RESOLVE_FILE = join(DIST, 'resolve-client.js');
+export const RESOLVE_FILE = join(DIST, 'resolve-client.cjs');
 
 /** The built page of `waddle serve`. */
 export const DASHBOARD_FOLDER = join(DIST, 'dashboard');

@@ -1,6 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
 import { basename, delimiter, relative, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { WaddleError } from '../errors/waddle-error.ts';
 import type { Layout } from '../journal/layout.ts';
 import { isPythonName } from '../runner/environment.ts';
@@ -171,7 +170,7 @@ function jobEnvironment(context: Context): Record<string, string | undefined> {
 /** Lets `import … from 'waddleml/client'` work in a Node job that has not installed it. */
 function offerClient(env: Record<string, string | undefined>): void {
   if (!existsSync(RESOLVE_FILE)) return;
-  env.NODE_OPTIONS = [env.NODE_OPTIONS, `--import=${pathToFileURL(RESOLVE_FILE).href}`]
+  env.NODE_OPTIONS = [env.NODE_OPTIONS, `--require=${JSON.stringify(RESOLVE_FILE)}`]
     .filter((part) => part)
     .join(' ');
 }

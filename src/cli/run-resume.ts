@@ -3,7 +3,9 @@ import { parseLine } from '../events/line.ts';
 import type { EventOf } from '../events/schema.ts';
 import { listJournals } from '../journal/discover.ts';
 import { runFolder } from '../journal/layout.ts';
+import { judgeLife } from '../journal/process-identity.ts';
 import { openPlainBytes, readLines } from '../journal/reader.ts';
+import { readAttempt } from '../runner/attempt-state.ts';
 import type { Context, Project } from './context.ts';
 import { withRuns } from './opened-store.ts';
 import type { RunOptions } from './run-options.ts';
@@ -26,6 +28,7 @@ export async function resumePlan(
 ): Promise<ResumedRun> {
   const run = await withRuns(context, [wanted], (_opened, [found]) => found);
   const { id: runId, name } = run;
+  refuseRunning(runFolder(project.layout, runId), runId);
   for (const [flag, value] of Object.entries({ name: options.name, group: options.group })) {
     if (
       value !== undefined &&
@@ -55,6 +58,19 @@ export async function resumePlan(
       words: (start.entry ? start.argv : start.command) ?? [],
     },
   };
+}
+
+/** @throws WaddleError where an attempt of the run lives on this host: two at once would count the same steps */
+function refuseRunning(folder: string, runId: string): void {
+  const state = readAttempt(folder);
+  if (state === null || state.ended !== null) return;
+  const lives = [state.supervisor, state.job].some((each) => each !== null && judgeLife(each) === 'alive');
+  if (!lives) return;
+  throw new WaddleError(
+    'run-running',
+    `run ${runId} is still running`,
+    `Stop it first: waddle stop ${runId}`,
+  );
 }
 
 /** The run's first `start` event; null where it has none (a run whose journals lie elsewhere). */

@@ -52,7 +52,7 @@ export function outcomeOf(code: number): Ending {
   return { status: code === 130 || code === 143 ? 'aborted' : 'failed', exitCode: code };
 }
 
-export function describeError(error: unknown): RunError {
+function describeError(error: unknown): RunError {
   if (!(error instanceof Error)) {
     return { type: typeof error, message: String(error), traceback: null };
   }

@@ -1,5 +1,5 @@
 /**
- * Loaded before a Node job by `--import`: makes `waddleml/client` resolve to the client beside this file where the job has
+ * Loaded before a Node job by `--require`, as CommonJS: makes `waddleml/client` resolve to the client beside this file where the job has
  * not installed it. A job that has its own copy keeps that.
  */
 import * as nodeModule from 'node:module';

@@ -48,7 +48,8 @@ export function startCompanion(options: {
       [...first, '__helper', '--role', 'beside', ...place, '--pid', String(pid), '--cwd', cwd, ...python],
       {
         cwd: project,
-        env: options.env,
+        // What the user loads into Node jobs is not for the helper.
+        env: { ...options.env, NODE_OPTIONS: undefined },
         detached: true,
         stdio: ['pipe', 'ignore', 'ignore'],
       },
