@@ -284,7 +284,7 @@ async function recordEnvironment(task: CompanionTask, journal: JournalWriter): P
 }
 
 /** The interpreter of a Python process, as it was called: a virtual environment's, not the one behind its link. */
-export function pythonOf(pid: number, env: Record<string, string | undefined>): string | null {
+function pythonOf(pid: number, env: Record<string, string | undefined>): string | null {
   try {
     const called = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')[0] ?? '';
     const file = readlinkSync(`/proc/${pid}/exe`);
