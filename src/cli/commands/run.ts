@@ -6,6 +6,7 @@ import { type RunPlan, supervise, unwritable } from '../../runner/supervise.ts';
 import { type Context, openProject, type Project } from '../context.ts';
 import { hangupWasIgnored } from '../hangup.ts';
 import { inert } from '../inert.ts';
+import { readPort } from '../port.ts';
 import { CLI_FILE } from '../program-files.ts';
 import { type ResolvedJob, resolveJob } from '../run-job.ts';
 import {
@@ -16,19 +17,22 @@ import {
   resolveOptions,
   snapshotPolicy,
 } from '../run-options.ts';
+import type { AskedPorts, RunServer } from '../run-server.ts';
 import { describeEnd, describeStart } from '../run-summary.ts';
 import { CLIENT } from '../version.ts';
 
 export function define(command: Command, context: Context): void {
   defineRunFlags(command);
   command
+    .option('--http [port]', 'serve the dashboard while it runs', readPort)
+    .option('--ws [port]', 'the same, with a port of its own for the WebSocket', readPort)
     .description(
       'Pins the code, runs a job and logs everything about it. Exits with the exit code of the job.',
     )
-    .action((words: string[], flags: RunFlags) => run(words, flags, context));
+    .action((words: string[], flags: RunFlags & AskedPorts) => run(words, flags, context));
 }
 
-async function run(words: string[], flags: RunFlags, context: Context): Promise<void> {
+async function run(words: string[], flags: RunFlags & AskedPorts, context: Context): Promise<void> {
   const project = await openProject(context);
   const { layout, config } = project;
   const asked = resolveOptions(flags, words, config, context);
@@ -43,6 +47,8 @@ async function run(words: string[], flags: RunFlags, context: Context): Promise<
   }
   const plan = planOf(resumed?.runId ?? null, options, resolved, project, context);
   const label = resumed?.name ?? plan.start?.name ?? plan.start?.default_name ?? '';
+  const server = await startServer(flags, project, context);
+  if (server !== null) context.say(`waddle: live at ${server.pageOf(plan.runId)}\n`);
   ignoreBrokenPipes();
   const outcome = await supervise(plan, {
     layout,
@@ -61,10 +67,19 @@ async function run(words: string[], flags: RunFlags, context: Context): Promise<
   const { settleRun } = await import('../run-store.ts');
   const final = settleRun(project, context.env, plan.runId);
   await outcome.shown;
+  // The store has all of it: the server gives it to whoever still watches, and goes where nobody else holds it.
+  server?.release();
   context.say(describeEnd(plan, label, outcome, final));
+  if (server?.lasting) context.say(`waddle: ${server.pageOf(plan.runId)}\n`);
   if (final.problem !== null) {
     context.warn(`waddle: the store could not be brought up to date: ${inert(final.problem)}\n`);
   }
+}
+
+async function startServer(asked: AskedPorts, project: Project, context: Context): Promise<RunServer | null> {
+  if (asked.http === undefined && asked.ws === undefined) return null;
+  const { serveRun } = await import('../run-server.ts');
+  return serveRun(asked, project, context);
 }
 
 async function resume(wanted: string, asked: RunOptions, project: Project, context: Context) {

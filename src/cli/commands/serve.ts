@@ -14,6 +14,7 @@ import { openStore, type Store } from '../../store/open.ts';
 import { type Context, openProject, type Project, storeFile } from '../context.ts';
 import { example } from '../help.ts';
 import { inert } from '../inert.ts';
+import { readPort } from '../port.ts';
 import { CLI_FILE, DASHBOARD_FOLDER } from '../program-files.ts';
 import { codeDiff } from '../serve-code.ts';
 import { followForServer } from '../serve-follow.ts';
@@ -49,14 +50,6 @@ export function define(command: Command, context: Context): void {
     .action((options: Options) => serve(context, options));
   command.addOption(command.createOption('--held', 'end with the last run that uses it').hideHelp());
   example(command, 'waddle serve --open', 'waddle serve --host 0.0.0.0 --port 8080');
-}
-
-/** @throws WaddleError where it is no port */
-export function readPort(text: string): number {
-  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
-  throw new WaddleError('port-invalid', `"${text}" is no port`, 'Give a number from 0 to 65535.', {
-    exitCode: 2,
-  });
 }
 
 async function serve(context: Context, options: Options): Promise<void> {
