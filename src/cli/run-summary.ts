@@ -1,5 +1,6 @@
-import type { Snapshot } from '../git/snapshot-record.ts';
+import type { LeftOutReason, Snapshot } from '../git/snapshot-record.ts';
 import type { RunOutcome, RunPlan } from '../runner/supervise.ts';
+import { formatBytes } from './format-number.ts';
 import { inert } from './inert.ts';
 import type { FinalState } from './run-store.ts';
 
@@ -10,15 +11,43 @@ const NAMED = 3;
 export function describeStart(plan: RunPlan, label: string, snapshot: Snapshot): string {
   const again = plan.start === null ? 'resumes ' : '';
   let text = `waddle: ${again}run ${plan.runId} (${inert(label)}), ${describeCode(snapshot)}\n`;
-  const leftOut = snapshot.left_out.filter((each) => each.reason !== 'excluded');
-  if (leftOut.length > 0) {
-    const names = leftOut.map((each) => `${inert(each.path)} (${each.reason})`);
-    text += `waddle: not in the snapshot: ${listed(names)}\n`;
-  }
+  text += describeLeftOut(snapshot);
   for (const warning of snapshot.warnings) {
+    // Told above, in one line for all reasons.
+    if (warning.code.startsWith('left-out-')) continue;
     text += `waddle: ${inert(warning.message)}${warning.hint ? ` (${inert(warning.hint)})` : ''}\n`;
   }
   return text;
+}
+
+/** Why a file is not in the snapshot, in a word or two. */
+const REASONS: Readonly<Record<LeftOutReason, string>> = {
+  size: 'too large',
+  total: 'too much in all',
+  count: 'too many files',
+  secret: 'looks like a secret',
+  unreadable: 'not readable',
+  special: 'no file',
+  unstable: 'changed while it was read',
+  time: 'out of time',
+  excluded: 'excluded',
+  nested: 'a repository that could not be recorded',
+  failed: 'refused by git',
+};
+
+/** One line that names what the snapshot lacks, the largest first; '' where it has everything. */
+function describeLeftOut({ left_out: all }: Snapshot): string {
+  const leftOut = all.filter((each) => each.reason !== 'excluded');
+  if (leftOut.length === 0) return '';
+  leftOut.sort((a, b) => (b.size ?? 0) - (a.size ?? 0));
+  const names = leftOut.map((each) => {
+    const size = each.size === null ? '' : `${formatBytes(each.size)}, `;
+    return `${inert(each.path)} (${size}${REASONS[each.reason]})`;
+  });
+  const mend = leftOut.some((each) => each.reason === 'size' || each.reason === 'total')
+    ? '; .gitignore it if it is data, or raise snapshot.max_file_mb'
+    : '';
+  return `waddle: not in the snapshot: ${listed(names)}${mend}\n`;
 }
 
 function describeCode(snapshot: Snapshot): string {

@@ -39,6 +39,23 @@ export function ignorePatterns(lines: readonly string[]): IgnorePatterns {
   };
 }
 
+/** The lines of an ignore file in the folder `base` ('' or a path and `/`), as lines of one at the top. */
+export function rebasePatterns(lines: readonly string[], base: string): string[] {
+  const texts = lines.map((line, at) => (at === 0 ? line.replace(/^\uFEFF/, '') : line));
+  if (base === '') return texts;
+  const quoted = base.replaceAll(/[\\*?[\]]/g, '\\$&');
+  return texts.flatMap((line) => {
+    const pattern = line.replace(/\r$/, '').replace(/(?<!\\) +$/, '');
+    if (pattern === '' || pattern.startsWith('#')) return [];
+    const negated = pattern.startsWith('!') ? '!' : '';
+    // A backslash in front only keeps `#` and `!` from their meaning at the start of a line.
+    const body = pattern.slice(negated.length).replace(/^\\(?=[#!])/, '');
+    if (body === '' || body === '/') return [];
+    const anchored = body.replace(/\/$/, '').includes('/');
+    return [`${negated}/${quoted}${anchored ? body.replace(/^\//, '') : `**/${body}`}`];
+  });
+}
+
 function rule(line: string): Rule | null {
   let pattern = line.replace(/\r$/, '');
   // Spaces at the end do not count, unless one is quoted with a backslash.

@@ -1,7 +1,10 @@
 /** Which untracked files a snapshot keeps, decided by name, kind and size before anything is hashed. */
 
+import { readFileSync } from 'node:fs';
+import { isAbsolute, join, relative, sep } from 'node:path';
+import { isSystemError } from '../errors/waddle-error.ts';
 import type { FileStamp } from './file-stamp.ts';
-import { type IgnorePatterns, ignorePatterns } from './ignore-patterns.ts';
+import { type IgnorePatterns, ignorePatterns, rebasePatterns } from './ignore-patterns.ts';
 import type { LeftOutReason } from './snapshot-record.ts';
 
 export interface SnapshotPolicy {
@@ -11,7 +14,7 @@ export interface SnapshotPolicy {
   maxTotalBytes?: number | undefined;
   /** Default 5,000. */
   maxFiles?: number | undefined;
-  /** Patterns as in a `.gitignore`, relative to the top folder. */
+  /** Patterns as in a `.gitignore`, relative to the top folder; they come after those of `.waddleignore`. */
   exclude?: readonly string[] | undefined;
 }
 
@@ -20,6 +23,9 @@ export interface Policy {
   readonly maxTotalBytes: number;
   readonly maxFiles: number;
   readonly exclude: IgnorePatterns;
+  /** What `exclude` was made of: the lines of `.waddleignore` files, outer ones first, and those of the configuration. */
+  readonly ignoreLines: readonly string[];
+  readonly configuredLines: readonly string[];
   /** What the top of this repository is called in `exclude`: '' or, for a nested one, its path and `/`. */
   readonly pathPrefix: string;
 }
@@ -30,8 +36,33 @@ export function policyOf(policy: SnapshotPolicy | undefined): Policy {
     maxTotalBytes: policy?.maxTotalBytes ?? 100 * 2 ** 20,
     maxFiles: policy?.maxFiles ?? 5000,
     exclude: ignorePatterns(policy?.exclude ?? []),
+    ignoreLines: [],
+    configuredLines: policy?.exclude ?? [],
     pathPrefix: '',
   };
+}
+
+export const IGNORE_FILE = '.waddleignore';
+
+/** A policy with the `.waddleignore` of `top` too, and of the folders from there down to `cwd`. */
+export function withIgnoreFiles(policy: Policy, top: string, cwd: string): Policy {
+  const steps = relative(top, cwd).split(sep).filter(Boolean);
+  const inside = steps[0] === '..' || isAbsolute(steps[0] ?? '') ? [] : steps;
+  const lines: string[] = [];
+  for (let depth = 0; depth <= inside.length; depth += 1) {
+    const below = inside.slice(0, depth);
+    const path = join(top, ...below, IGNORE_FILE);
+    const base = policy.pathPrefix + below.map((step) => `${step}/`).join('');
+    try {
+      lines.push(...rebasePatterns(readFileSync(path, 'utf8').split('\n'), base));
+    } catch (error) {
+      // One that may not be read is none: the snapshot then holds more, never less.
+      if (!isSystemError(error, 'ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES', 'EPERM', 'ELOOP')) throw error;
+    }
+  }
+  if (lines.length === 0) return policy;
+  const ignoreLines = [...policy.ignoreLines, ...lines];
+  return { ...policy, ignoreLines, exclude: ignorePatterns([...ignoreLines, ...policy.configuredLines]) };
 }
 
 /** What a program made and can make again: never code, in a repository that forgot to ignore it. */

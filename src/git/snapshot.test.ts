@@ -3,6 +3,7 @@ import {
   chmodSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   symlinkSync,
   utimesSync,
@@ -289,6 +290,68 @@ describe('what is left out', () => {
     expect(s.commit).toBe(s.base);
   });
 
+  test('.waddleignore excludes more, at the top, in the working folder and in a nested repository', async () => {
+    f.write('tracked.log', 'kept\n');
+    f.commit();
+    f.write('.waddleignore', '# mine\r\n*.log\r\n!keep.log\r\n/out/\r\n');
+    f.write('sub/.waddleignore', 'only-here.txt\n/a/*.bin\n!again.log\n');
+    for (const path of [
+      'x.log',
+      'keep.log',
+      'out/a',
+      'sub/out/a',
+      'sub/x.log',
+      'sub/again.log',
+      'only-here.txt',
+    ])
+      f.write(path, path);
+    for (const path of [
+      'sub/only-here.txt',
+      'sub/d/only-here.txt',
+      'sub/a/x.bin',
+      'sub/d/a/x.bin',
+      'back.log',
+    ])
+      f.write(path, path);
+    f.write('tracked.log', 'changed\n');
+    f.gitIn(f.repo, 'init', '--quiet', 'inner');
+    f.write('inner/.waddleignore', '*.tmp\n');
+    f.write('inner/a.tmp', '1');
+    f.write('inner/b.log', '1');
+    f.write('inner/c', '1');
+    const s = await f.snapshot({ cwd: join(f.repo, 'sub'), policy: { exclude: ['!back.log'] } });
+    expect(s.left_out.map((each) => `${each.path} ${each.reason}`)).toEqual(
+      [
+        'inner/a.tmp excluded',
+        'inner/b.log excluded',
+        'out/ excluded',
+        'sub/a/x.bin excluded',
+        'sub/d/only-here.txt excluded',
+        'sub/only-here.txt excluded',
+        'sub/x.log excluded',
+        'x.log excluded',
+      ].sort(),
+    );
+    expect(s.incomplete).toBe(false);
+    const files = Object.keys(f.files(s.tree)).map((each) => each.split(' ')[1]);
+    for (const path of [
+      'back.log',
+      'keep.log',
+      'only-here.txt',
+      'sub/again.log',
+      'sub/d/a/x.bin',
+      'sub/out/a',
+    ])
+      expect(files).toContain(path);
+    expect(f.files(s.tree)['100644 tracked.log']).toBe('changed\n');
+    // Beside one in a folder without repository too.
+    const plain = await f.snapshot({ cwd: mkdtempWith({ '.waddleignore': 'a\n', a: '1', b: '2' }) });
+    expect(Object.keys(f.files(plain.tree, plain.git_dir ?? ''))).toEqual([
+      '100644 .waddleignore',
+      '100644 b',
+    ]);
+  });
+
   test('when time is over the untracked files are given up, the tracked ones are not', async () => {
     f.commit();
     f.write('train.py', 'print(2)\n');
@@ -339,3 +402,10 @@ test('git missing altogether', async () => {
   expect(s).toMatchObject({ store: 'none', tree: null, commit: null, incomplete: true });
   expect(s.warnings[0]?.code).toBe('git-missing');
 });
+
+/** A folder of its own with these files, outside of any repository. */
+function mkdtempWith(files: Record<string, string>): string {
+  const folder = mkdtempSync(join(f.root, 'plain-'));
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+  return folder;
+}

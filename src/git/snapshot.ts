@@ -3,7 +3,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { WaddleError } from '../errors/waddle-error.ts';
 import { snapshotFolder } from './folder-snapshot.ts';
-import { policyOf, type SnapshotPolicy } from './policy.ts';
+import { policyOf, type SnapshotPolicy, withIgnoreFiles } from './policy.ts';
 import { findRepository, type Repository, type RepositoryFailure } from './repository.ts';
 import { headFormat, snapshotRepository } from './repository-snapshot.ts';
 import { type Environment, type GitResult, runGit } from './run-git.ts';
@@ -59,7 +59,7 @@ async function takeOne(cwd: string, session: SnapshotSession, folder?: string): 
     const found = await findRepository({ cwd, env, signal });
     const snapshot =
       found.kind === 'repository'
-        ? await takeOfRepository(found, head, session)
+        ? await takeOfRepository(found, head, withIgnores(session, found.top, cwd))
         : await takeWithout(found, cwd, session, folder);
     snapshot.prefix = prefixOf(cwd, snapshot.repository);
     return snapshot;
@@ -138,13 +138,17 @@ async function takeWithout(
   }
   // A repository that git refuses is still where the code's top is.
   const top = folder ?? (kind === 'dubious-ownership' || kind === 'corrupt' ? topByName(cwd) : null) ?? cwd;
-  const snapshot = await snapshotFolder(top, session, takeOne);
+  const snapshot = await snapshotFolder(top, withIgnores(session, top, cwd), takeOne);
   snapshot.warnings.unshift({
     code: kind === 'none' ? 'no-repository' : kind,
     message: `${message}; the code was kept in Waddle's own store`,
     hint,
   });
   return snapshot;
+}
+
+function withIgnores(session: SnapshotSession, top: string, cwd: string): SnapshotSession {
+  return { ...session, policy: withIgnoreFiles(session.policy, realpathSync(top), realpathSync(cwd)) };
 }
 
 function topByName(cwd: string): string | null {
