@@ -717,3 +717,71 @@ print("last", n, end="")
     await noneLeft();
   });
 });
+
+describe('the helper beside a job', () => {
+  it('samples the machine and the job, and describes the environment', async () => {
+    sandbox.write('waddle.json', JSON.stringify({ system_metrics: { every_s: 0.2 } }));
+    const child = sandbox.start(WADDLE, [
+      'run',
+      '--',
+      PYTHON,
+      '-c',
+      'import os, time\nwhile not os.path.exists("go"): time.sleep(0.01)',
+    ]);
+    await until(
+      () => /system\/process_cpu_percent.*\n.*system\/process_cpu_percent/.test(journalText()),
+      'two samples are there',
+    );
+    sandbox.write('go', '');
+    await ended(child);
+    const { id } = newest();
+    const keys = sandbox.query<{ key: string }>(
+      "SELECT DISTINCT key FROM metrics WHERE run_id = ? AND key LIKE 'system/%'",
+      id,
+    );
+    const names = keys.map(({ key }) => key);
+    for (const name of [
+      'cpu_percent',
+      'memory_used_bytes',
+      'memory_rss_bytes',
+      'process_cpu_percent',
+      'disk_free_bytes',
+    ]) {
+      expect(names).toContain(`system/${name}`);
+    }
+    const [environment] = sandbox.query<{ text: string }>('SELECT environment AS text FROM runs');
+    expect(JSON.parse(environment?.text ?? '{}')).toMatchObject({
+      python: {
+        version: expect.stringMatching(/^3\./),
+        implementation: 'CPython',
+        packages: expect.any(Object),
+      },
+      platform: { system: 'linux' },
+    });
+  });
+
+  it('is not missed: one warning, and the run goes on', async () => {
+    const child = sandbox.start(WADDLE, ['run', '--', 'sh', '-c', 'while [ ! -e go ]; do sleep 0.02; done'], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let said = '';
+    child.stderr?.on('data', (bytes) => {
+      said += String(bytes);
+    });
+    const helper = () => /"role":"helper".*?"pid":(\d+)/.exec(journalText())?.[1];
+    await until(() => helper() !== undefined, 'the helper runs');
+    process.kill(Number(helper()), 'SIGKILL');
+    await until(() => said.includes('the run goes on without system metrics'), 'the warning is shown');
+    sandbox.write('go', '');
+    expect((await ended(child)).status).toBe(0);
+    expect(newest().status).toBe('completed');
+  });
+
+  it('leaves nothing behind: every journal of an ended run is sealed', () => {
+    sandbox.waddle('run', '-q', '--', 'sleep', '0.5');
+    const [folder = ''] = runFolders();
+    expect(readdirSync(folder).filter((name) => name.endsWith('.jsonl') || name.endsWith('.log'))).toEqual(
+      [],
+    );
+  });
+});

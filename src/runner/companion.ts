@@ -1,4 +1,4 @@
-import { lstatSync, readFileSync, readlinkSync } from 'node:fs';
+import { lstatSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { eventTime, parseLine } from '../events/line.ts';
@@ -228,18 +228,13 @@ async function recordSnapshot(
   }
 }
 
-/** When the attempt's own journal was opened, in epoch ms: what is now, where it cannot be read. */
+/**
+ * When the attempt's own journal was made, in epoch ms: by the clock that files' times are of, which lags behind the
+ * system's by a few milliseconds. Now, where that is not known.
+ */
 function beganAt(folder: string, attempt: string): number {
-  const bytes = openPlainBytes(join(folder, `${attempt}.jsonl`));
-  if (bytes === null) return Date.now();
-  try {
-    const first = readLines(bytes, 0, 64 * 1024).next();
-    const text = first.done ? null : (first.value.lines[0]?.text ?? null);
-    const parsed = text === null ? null : parseLine(text);
-    return parsed?.type === 'event' ? parsed.event.t * 1000 : Date.now();
-  } finally {
-    bytes.close();
-  }
+  const stats = statSync(join(folder, `${attempt}.jsonl`), { throwIfNoEntry: false });
+  return stats === undefined || stats.birthtimeMs === 0 ? Date.now() : stats.birthtimeMs;
 }
 
 /**
@@ -251,7 +246,7 @@ function changedSince(snapshot: Snapshot, began: number): Drift[] {
   if (repository === null) return [];
   return snapshot.changed.flatMap(({ path, status }): Drift[] => {
     const stats = lstatSync(join(repository, path), { throwIfNoEntry: false });
-    if (stats === undefined || stats.mtimeMs <= began || (status === 'A' && stats.birthtimeMs > began))
+    if (stats === undefined || stats.mtimeMs < began || (status === 'A' && stats.birthtimeMs >= began))
       return [];
     return [{ path, change: 'changed' }];
   });

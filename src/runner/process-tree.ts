@@ -80,12 +80,13 @@ export function processTree(pid: number, ownGroup: boolean): ProcessStat[] {
 
 /** Sends a signal to every process of a job; false where none was there to take it. */
 export function signalJob(pid: number, ownGroup: boolean, signal: NodeJS.Signals): boolean {
-  let reached = false;
-  if (ownGroup) reached = send(-pid, signal);
-  // Beyond its group a job may have processes with groups of their own (a shell with job control, a launcher).
+  // Listed first: a process that dies of the signal leaves its children to init, and out of the tree.
   const tree = processTree(pid, ownGroup);
+  let reached = ownGroup && send(-pid, signal);
+  // Beyond its group a job may have processes with groups of their own (a shell with job control, a launcher).
+  const inGroup = reached;
   for (const each of tree) {
-    if (ownGroup && reached && each.group === pid) continue;
+    if (inGroup && each.group === pid) continue;
     if (each.pid !== process.pid && send(each.pid, signal)) reached = true;
   }
   // Without /proc the first process is all that is known; with it, an empty tree means that nobody is left.
@@ -93,13 +94,19 @@ export function signalJob(pid: number, ownGroup: boolean, signal: NodeJS.Signals
   return reached;
 }
 
-/** Kills a job with everything below it. Again and again, since a process may fork while the list is read. */
+/**
+ * Kills a job with everything below it. It is stopped first, until its tree no longer grows: what forks while the list is
+ * read would get away.
+ */
 export function killJob(pid: number, ownGroup: boolean): void {
-  for (let round = 0; round < 10; round += 1) {
+  let size = -1;
+  for (let round = 0; round < 20; round += 1) {
     const tree = processTree(pid, ownGroup);
-    if (round > 0 && tree.length === 0) return;
-    if (!signalJob(pid, ownGroup, 'SIGKILL')) return;
+    if (tree.length === size) break;
+    size = tree.length;
+    for (const each of tree) if (each.pid !== process.pid) send(each.pid, 'SIGSTOP');
   }
+  signalJob(pid, ownGroup, 'SIGKILL');
 }
 
 function send(pid: number, signal: NodeJS.Signals): boolean {
