@@ -117,7 +117,6 @@ function moveIn(): void {
 if (process.argv.includes('--clean')) rmSync(dist, { recursive: true, force: true });
 try {
   await bundle({ waddle: 'src/cli/entry.ts' });
-  await page();
   // Apart from the command line: a job that logs must not load any of it.
   await bundle({
     client: 'src/client/client.ts',
@@ -127,6 +126,9 @@ try {
   await bundle({ 'resolve-client': 'src/client/resolve-client.ts' }, 'cjs');
   declareClient();
   chmodSync(join(staging, 'waddle.js'), 0o755);
+  moveIn();
+  // Last, and apart: the command line is whole also while somebody works on the page.
+  await page();
   moveIn();
 } finally {
   rmSync(staging, { recursive: true, force: true });
