@@ -34,6 +34,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "bring an artifact's bytes back to disk",
     load: () => import('./commands/get.ts'),
   },
+  {
+    name: 'checkout',
+    summary: "bring a run's code back into a folder",
+    load: () => import('./commands/checkout.ts'),
+  },
   { name: 'tag', summary: 'set or remove tags of a run', load: () => import('./commands/tag.ts') },
   { name: 'note', summary: 'write notes on a run', load: () => import('./commands/note.ts') },
   { name: 'rename', summary: 'give a run another name', load: () => import('./commands/rename.ts') },

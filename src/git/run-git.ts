@@ -21,6 +21,8 @@ export interface Git {
   readonly alternate?: string | undefined;
   /** Names of filters (`filter.<name>`) that cannot run here; shared and added to while git runs. */
   readonly rawFilters?: string[] | undefined;
+  /** The number of an open file that takes stdout; `out` is then empty. */
+  readonly output?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** `performance.now()` after which a running git is ended; the result then says `late`. */
   readonly deadline?: number | undefined;
@@ -104,7 +106,7 @@ export function runGit(
     const child: ChildProcess = spawn('git', [...flags, ...disabled, ...args], {
       cwd: git.cwd,
       env: gitEnvironment(git),
-      stdio: [stdin, 'pipe', 'pipe'],
+      stdio: [stdin, git.output ?? 'pipe', 'pipe'],
       windowsHide: true,
       // A group of its own, so that ending git ends its filters too.
       detached: true,
