@@ -53,7 +53,7 @@ export const ProjectEntry = Type.Object({
   last_started_at: Maybe(Time),
 });
 
-export const KeyEntry = Type.Object({
+const KeyEntry = Type.Object({
   key: Type.String(),
   runs: Type.Integer({ description: 'Runs that have it.' }),
 });

@@ -43,7 +43,7 @@ interface HostName {
 }
 
 /** A Host header's name, in lower case and without brackets, and port. Undefined where it is no host. */
-export function readHost(header: string | undefined): HostName | undefined {
+function readHost(header: string | undefined): HostName | undefined {
   const match = /^(?:\[([0-9a-f:.]+)\]|([^\s:/?#@[\]\\]+))(?::(\d{1,5}))?$/i.exec(header ?? '');
   if (match === null) return undefined;
   const name = (match[1] ?? match[2] ?? '').toLowerCase().replace(/\.$/, '');

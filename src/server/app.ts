@@ -219,7 +219,7 @@ const PAGE_HEADERS: Record<string, string> = {
 };
 
 /** JSON, with integers of any length; nearly all answers have none, and go the fast way. */
-export function toJson(value: unknown): string {
+function toJson(value: unknown): string {
   try {
     return JSON.stringify(value);
   } catch {

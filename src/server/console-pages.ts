@@ -18,7 +18,7 @@ interface Place {
   stream: 1 | 2;
 }
 
-export const DEFAULT_LINES = 1000;
+const DEFAULT_LINES = 1000;
 
 /** Lines of a live batch have no place in the merged order, only their own number. */
 export function consoleLine(row: Row): ConsoleLine {

@@ -19,7 +19,7 @@ import {
 } from './cursor.ts';
 
 /** A frame as text, and what it is about, for those who asked for less than everything. */
-export interface ReadyFrame {
+interface ReadyFrame {
   run: string;
   /** Null of a status. */
   key: string | null;
