@@ -16,7 +16,7 @@ export interface VirtualOptions {
   size: (index: number) => number;
   /** A name that stays with the row. */
   keyOf: (index: number) => string | number;
-  scroller: RefObject<HTMLElement>;
+  scroller: RefObject<HTMLElement | null>;
   /** Rows beyond the view on each side. */
   overscan: number;
   /** Changes whenever sizes do. */
