@@ -58,6 +58,8 @@ export async function followForServer(options: {
         if (all || now >= liveAt) liveAt = after + LIVE_EVERY_MS;
         told = '';
       } catch (error) {
+        // The database was replaced while it was read: the new one is next.
+        if (!last && options.store() !== store) continue;
         // A busy store, a full disk: the journals have everything, and the next round tries again.
         const text = error instanceof WaddleError ? `${error.message}\n${error.hint}` : String(error);
         if (text !== told) options.warn(`waddle: ${text}\n`);

@@ -86,7 +86,7 @@ export function checkOrigin(caller: Caller, pagePort?: number): void {
   const reading = method === 'GET' || method === 'HEAD' || method === 'OPTIONS';
   if (origin === undefined) {
     // A browser says where a request comes from even where it gives no Origin.
-    if (!reading && site !== undefined && site !== 'same-origin' && site !== 'none') throw foreign();
+    if (!reading && site !== undefined && site !== 'same-origin' && site !== 'none') throw foreignOrigin();
     return;
   }
   const host = readHost(header);
@@ -94,19 +94,19 @@ export function checkOrigin(caller: Caller, pagePort?: number): void {
   try {
     url = new URL(origin);
   } catch {
-    throw foreign();
+    throw foreignOrigin();
   }
   const defaultPort = DEFAULT_PORTS[url.protocol];
-  if (host === undefined || defaultPort === undefined) throw foreign();
+  if (host === undefined || defaultPort === undefined) throw foreignOrigin();
   const name = url.hostname.replace(/^\[(.*)\]$/, '$1').toLowerCase();
   const port = url.port || defaultPort;
-  if (name !== host.name) throw foreign();
+  if (name !== host.name) throw foreignOrigin();
   if (port === (host.port || defaultPort)) return;
   if (pagePort !== undefined && port === String(pagePort)) return;
-  throw foreign();
+  throw foreignOrigin();
 }
 
-function foreign(): WaddleError {
+export function foreignOrigin(): WaddleError {
   return new WaddleError(
     'origin-not-allowed',
     'a page of another site may not speak to this server',

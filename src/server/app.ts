@@ -15,13 +15,13 @@ import Fastify, {
 } from 'fastify';
 import { WaddleError } from '../errors/waddle-error.ts';
 import { stringifyExactJson } from '../events/line.ts';
-import { type Caller, checkHost, checkOrigin, checkToken, cookieValue } from './access.ts';
+import { type Caller, checkHost, checkOrigin, checkToken, cookieValue, foreignOrigin } from './access.ts';
 import { Editor } from './edits.ts';
 import { holdersOf } from './holders.ts';
 import { LiveHub } from './live/hub.ts';
 import { documentOptions } from './openapi.ts';
 import type { ServerOptions } from './options.ts';
-import { pageRoutes, pathOf, wantsPage } from './page.ts';
+import { pageRoutes, pathOf, refusalPage, wantsPage } from './page.ts';
 import { problemOf } from './problems.ts';
 import { artifactRoutes } from './routes/artifact-routes.ts';
 import { codeRoutes } from './routes/code-routes.ts';
@@ -115,12 +115,15 @@ async function newInstance(shared: Shared, { ownPort = false }): Promise<Fastify
   // Only JSON: a form of another site cannot send that without being asked whether it may.
   app.removeContentTypeParser('text/plain');
   app.setReplySerializer(toJson);
-  app.setErrorHandler((error: FastifyError | WaddleError, _request, reply) => {
+  app.setErrorHandler((error: FastifyError | WaddleError, request, reply) => {
     const { status, body, unforeseen } = problemOf(error);
     if (unforeseen) options.bug(error);
     if (status === 401) reply.header('www-authenticate', 'Bearer realm="waddle"');
     // What an artifact's headers promised is void.
     for (const name of ['content-length', 'content-disposition', 'etag']) reply.removeHeader(name);
+    if ((status === 401 || status === 403) && wantsPage(request)) {
+      return reply.code(status).type('text/html; charset=utf-8').send(refusalPage(body));
+    }
     return reply.code(status).type('application/json; charset=utf-8').send(body);
   });
   app.setNotFoundHandler((request) => {
@@ -137,6 +140,7 @@ async function newInstance(shared: Shared, { ownPort = false }): Promise<Fastify
     const caller = callerOf(app, request, access.cookie);
     checkHost(access, caller.host);
     checkOrigin(caller, ownPort ? ports.http : undefined);
+    checkEmbedding(request);
     if (request.routeOptions.config.open === true) return;
     const proof = checkToken(access, caller);
     if (proof !== 'link' || request.ws) return;
@@ -178,6 +182,17 @@ function callerOf(app: FastifyInstance, request: FastifyRequest, cookieName: str
     cookie: cookies[cookieName],
     token: textOf(token),
   };
+}
+
+/** Pages of other sites may link to this one, and may not load pieces of it: images and scripts carry no Origin. */
+function checkEmbedding(request: FastifyRequest): void {
+  const site = request.headers['sec-fetch-site'];
+  if (site !== 'cross-site' && site !== 'same-site') return;
+  if (request.headers['sec-fetch-mode'] === 'navigate' && request.headers['sec-fetch-dest'] === 'document')
+    return;
+  // A WebSocket carries an Origin, which has been checked.
+  if (request.ws || request.headers.upgrade !== undefined) return;
+  throw foreignOrigin();
 }
 
 function textOf(value: unknown): string | undefined {

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { WaddleError } from '../errors/waddle-error.ts';
+import type { ApiError } from '../protocol/api.ts';
 import type { Shared } from './shared.ts';
 
 const NOT_BUILT = `<!doctype html>
@@ -14,6 +15,23 @@ const NOT_BUILT = `<!doctype html>
 <p>The API is here all the same: <a href="/api/runs">/api/runs</a>, <a href="/api/openapi.json">/api/openapi.json</a>.</p>
 </html>
 `;
+
+/** What a browser shows where it may not enter. The texts are the server's own. */
+export function refusalPage({ error }: ApiError): string {
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Waddle</title>
+<h1>${capital(error.message)}</h1>
+<p>${capital(error.hint).replaceAll('&', '&amp;').replaceAll('<', '&lt;')}</p>
+</html>
+`;
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
 
 /** Files that never change: their name carries a hash of what they hold. */
 const HASHED = /^assets\/.*[.-][\w-]{8,}\.\w+$/;

@@ -110,6 +110,21 @@ describe('on loopback', () => {
     expect(server.stopped).toEqual([]);
   });
 
+  it('is no picture or script of another site’s page, and may be linked to', async () => {
+    const host = 'localhost:8080';
+    const ask = (headers: Record<string, string>) =>
+      server.http.inject({ url: '/api/runs', headers: { host, ...headers } });
+    const image = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'image' };
+    expect((await ask(image)).statusCode).toBe(403);
+    expect(
+      (await ask({ ...image, 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'iframe' })).statusCode,
+    ).toBe(403);
+    expect(
+      (await ask({ ...image, 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' })).statusCode,
+    ).toBe(200);
+    expect((await ask({ ...image, 'sec-fetch-site': 'same-origin' })).statusCode).toBe(200);
+  });
+
   it('serves nothing outside of the page’s folder', async () => {
     writeFileSync(join(server.options.dashboard, 'index.html'), 'page');
     writeFileSync(join(server.options.dashboard, '.hidden'), 'secret');
@@ -199,6 +214,9 @@ describe('on another address', () => {
     expect((await ask({ cookie: `waddle_test=${cookieValue(token)}` })).statusCode).toBe(200);
     expect((await ask({ cookie: `waddle_test=${token}` })).statusCode).toBe(401);
     expect((await ask({}, '/')).statusCode).toBe(401);
+    expect((await ask({ accept: 'text/html' }, '/')).payload).toContain(
+      '<h1>This server asks for a token</h1>',
+    );
     expect((await ask({}, '/nothing')).statusCode).toBe(401);
   });
 

@@ -12,6 +12,7 @@ import { projectIdentity } from '../../server/project-identity.ts';
 import { type RunningServer, startServer } from '../../server/start.ts';
 import { openStore, type Store } from '../../store/open.ts';
 import { type Context, openProject, type Project, storeFile } from '../context.ts';
+import { hangupWasIgnored } from '../hangup.ts';
 import { example } from '../help.ts';
 import { inert } from '../inert.ts';
 import { readPort } from '../port.ts';
@@ -78,7 +79,10 @@ async function serve(context: Context, options: Options): Promise<void> {
   announce(context, server, host, token, options.open === true);
   const asked = () => ended.abort();
   // Once: a second Ctrl-C ends it as it stands.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, asked);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, asked);
+  // What `nohup` started outlives the terminal.
+  if (hangupWasIgnored(context.env)) process.on('SIGHUP', () => undefined);
+  else process.once('SIGHUP', asked);
   await aborted(ended.signal);
   await server.end();
 }
