@@ -9,6 +9,8 @@ import { recoverLostOutput } from './lost-output.ts';
 
 /** Changes that come together are read together (milliseconds). */
 const GATHER_MS = 20;
+/** Who writes all the time is read this often: each round is a revision, and the store keeps so many of them. */
+const ROUND_MS = 80;
 /** Runs that may grow are looked at this often although nothing was told: network disks tell nothing. */
 const LIVE_EVERY_MS = 500;
 /** All runs, and who has died. */
@@ -161,6 +163,7 @@ class Watches {
 
   /** Resolves when something has changed, gathered for a moment, or it is time to look anyway. */
   async changed(ms: number): Promise<void> {
+    const since = performance.now();
     if (!this.#all && this.#dirty.size === 0) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, ms);
@@ -171,7 +174,9 @@ class Watches {
       });
       this.#wake = undefined;
     }
-    if (ms > GATHER_MS) await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
+    if (ms <= GATHER_MS) return;
+    const gather = Math.max(GATHER_MS, ROUND_MS - (performance.now() - since));
+    await new Promise((resolve) => setTimeout(resolve, gather));
   }
 
   #watch(name: string, folder: string, changed: () => void): void {

@@ -48,11 +48,16 @@ function plain(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value));
 }
 
+/** What is not JSON. */
+export const BINARY = {
+  content: { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } },
+} as const;
+
 /** A route's part of the document. */
 export function described(
   tag: string,
   summary: string,
-  answer: TSchema | undefined,
+  answer: TSchema | typeof BINARY,
   parts: {
     querystring?: TSchema;
     params?: TSchema;
@@ -67,7 +72,7 @@ export function described(
     summary,
     ...rest,
     response: {
-      ...(answer === undefined ? {} : { [status]: { description: 'Done.', ...answer } }),
+      [status]: { description: 'Done.', ...answer },
       '4xx': { description: 'Refused.', ...ApiError },
       '5xx': { description: 'Failed.', ...ApiError },
     },

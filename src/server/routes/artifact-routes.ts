@@ -5,7 +5,7 @@ import * as page from '../../protocol/page-schemas.ts';
 import { Artifact as ArtifactSchema } from '../../protocol/run-schemas.ts';
 import { runDetail } from '../../query/run-detail.ts';
 import { bytesReply, fileOfFolder, findArtifact, listFolder } from '../artifact-reply.ts';
-import { described } from '../openapi.ts';
+import { BINARY, described } from '../openapi.ts';
 import { knownRun, runNotFound } from '../runs.ts';
 import type { Shared } from '../shared.ts';
 
@@ -41,7 +41,7 @@ export function artifactRoutes(http: FastifyInstance, { options, handle }: Share
     {
       // Bytes with ranges: their length is told.
       compress: false,
-      schema: described('files', 'An artifact’s bytes, or the listing of a folder', undefined, {
+      schema: described('files', 'An artifact’s bytes, or the listing of a folder', BINARY, {
         params: Params,
         querystring: page.ArtifactQuery,
         description: 'Takes Range. A folder is a JSON listing; with `path`, one of its files.',

@@ -17,7 +17,7 @@ import { listRuns } from '../../query/runs-table.ts';
 import { readConsolePage } from '../console-pages.ts';
 import { formatCursor } from '../live/cursor.ts';
 import { nowCursor } from '../live/frames.ts';
-import { described } from '../openapi.ts';
+import { BINARY, described } from '../openapi.ts';
 import { findText, knownRun, runNotFound, samplePage } from '../runs.ts';
 import { seriesReply } from '../series-reply.ts';
 import type { Shared } from '../shared.ts';
@@ -118,7 +118,7 @@ export function runRoutes(http: FastifyInstance, { handle }: Shared): void {
   http.post<{ Body: SeriesRequest }>(
     '/api/series',
     {
-      schema: described('charts', 'Many series at the width of a chart', undefined, {
+      schema: described('charts', 'Many series at the width of a chart', BINARY, {
         body: SeriesRequestSchema,
         description:
           'Answers application/octet-stream: u32 little-endian length of a JSON header, the header ({cursor, axis, series: [{run, key, writer, rank, segment, n, arrival, raw, end, columns, offset}]}), spaces up to a multiple of 8, then each series’ columns as float64 at its offset from there.',
