@@ -28,6 +28,11 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'ls', summary: 'list the runs', load: () => import('./commands/ls.ts') },
   { name: 'show', summary: 'show a run', load: () => import('./commands/show.ts') },
   { name: 'compare', summary: 'put runs side by side', load: () => import('./commands/compare.ts') },
+  {
+    name: 'diff',
+    summary: 'tell two runs apart: code, params, environment',
+    load: () => import('./commands/diff.ts'),
+  },
   { name: 'logs', summary: 'show what a run printed', load: () => import('./commands/logs.ts') },
   {
     name: 'get',

@@ -10,6 +10,8 @@ export interface SnapshotSession {
   readonly message: string | undefined;
   readonly autoCommit: boolean;
   readonly keepIndex: boolean;
+  /** Everything goes to `privateDir`, whatever the user's repository could hold. */
+  readonly throwaway: boolean;
   readonly policy: Policy;
   readonly signal: AbortSignal | undefined;
   /** `performance.now()` from which on untracked files are given up. */

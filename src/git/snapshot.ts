@@ -23,6 +23,8 @@ export interface SnapshotOptions {
   folder?: string | undefined;
   /** Default true: keep what makes `findDrift` cheap. */
   keepIndex?: boolean | undefined;
+  /** Nothing is written into the user's repository: all objects and pins go to `privateDir`, to be removed with it. */
+  throwaway?: boolean | undefined;
   signal?: AbortSignal | undefined;
   /** Default 30,000; after that the remaining untracked files are left out. */
   timeoutMs?: number | undefined;
@@ -40,6 +42,7 @@ export async function takeSnapshot(options: SnapshotOptions): Promise<Snapshot> 
     message: options.message,
     autoCommit: options.autoCommit ?? true,
     keepIndex: options.keepIndex ?? true,
+    throwaway: options.throwaway ?? false,
     policy: policyOf(options.policy),
     signal: options.signal,
     deadline: started + (options.timeoutMs ?? 30_000),
@@ -79,7 +82,7 @@ async function takeOfRepository(
   session: SnapshotSession,
 ): Promise<Snapshot> {
   const warnings: SnapshotWarning[] = [];
-  let ownObjects = false;
+  let ownObjects = session.throwaway;
   let newIndex = false;
   for (;;) {
     try {
@@ -89,7 +92,7 @@ async function takeOfRepository(
         ownObjects,
         newIndex,
       });
-      if (snapshot.store === 'private' && warnings.length === 0)
+      if (snapshot.store === 'private' && warnings.length === 0 && !session.throwaway)
         warnings.push(readOnly(repository, 'read-only'));
       snapshot.warnings.unshift(...warnings);
       return snapshot;
