@@ -35,6 +35,23 @@ export interface FinalState {
   problem: string | null;
 }
 
+/**
+ * Seals what other runs left unsealed: those that crashed have nobody who would. For the helper, at its leisure.
+ * What cannot be sealed stays readable as it is, so a failure is nobody's concern here; `doctor` tells of a sick store.
+ */
+export function sealLeftovers(project: Project, env: Env): void {
+  try {
+    const store = openStore(storeFile(project, env));
+    try {
+      sealEnded({ layout: project.layout, store });
+    } finally {
+      store.close();
+    }
+  } catch {
+    // Told by the next command that opens the store.
+  }
+}
+
 /** Brings the store up to the end of a run, reads what its summary tells, and seals its journals. Never throws. */
 export function settleRun(project: Project, env: Env, runId: string): FinalState {
   const state: FinalState = { metrics: [], dropped: {}, problem: null };

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { accompany } from '../../runner/companion.ts';
 import { type Context, openProject } from '../context.ts';
 import { environmentPlan, snapshotPolicy } from '../run-options.ts';
-import { followStore, settleRun } from '../run-store.ts';
+import { followStore, sealLeftovers, settleRun } from '../run-store.ts';
 import { CLIENT } from '../version.ts';
 
 interface HelperFlags {
@@ -58,6 +58,9 @@ async function work(flags: HelperFlags, context: Context): Promise<void> {
     snapshot: { autoCommit: config.run?.auto_commit !== false, policy: snapshotPolicy(config) },
     environment: environmentPlan(config),
     follow: (signal) => followStore(project, context.env, signal),
-    settle: () => void settleRun(project, context.env, flags.run),
+    settle: () => {
+      settleRun(project, context.env, flags.run);
+      sealLeftovers(project, context.env);
+    },
   });
 }
