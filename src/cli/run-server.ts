@@ -19,6 +19,7 @@ import {
   DEFAULT_WS_PORT,
   inUrl,
   isOurs,
+  neededToken,
   portError,
   reachable,
   readToken,
@@ -61,6 +62,7 @@ export async function serveRun(
   const port = numberOf(asked.http ?? true, config.serve?.port ?? DEFAULT_PORT);
   const ws = asked.ws === undefined ? (config.serve?.ws ?? null) : numberOf(asked.ws, wsDefault(config));
   const there = await serverAt(host, port, layout);
+  const token = neededToken(host, layout);
   const holds = [new Hold({ host, port, ws: there === null ? ws : there.ws_port, layout, context })];
   if (asked.ws !== undefined && ws !== null && (there === null || there.ws_port !== ws)) {
     await needPort(host, ws, layout, '--ws');
@@ -69,7 +71,7 @@ export async function serveRun(
   }
   for (const [index, hold] of holds.entries()) hold.begin(index > 0 || there === null);
   return {
-    pageOf: (run) => `http://${inUrl(host)}:${port}/runs/${run}`,
+    pageOf: (run) => `http://${inUrl(host)}:${port}/runs/${run}${token === null ? '' : `?token=${token}`}`,
     lasting: there !== null && !there.held,
     release: () => {
       for (const hold of holds) hold.release();

@@ -1,11 +1,13 @@
 /** Who holds a port: nothing, a Waddle of this project folder, or somebody else. Light, since `waddle run` asks before a job. */
-import { readFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { isSystemError, WaddleError } from '../errors/waddle-error.ts';
 import type { Layout } from '../journal/layout.ts';
 import type { Health } from '../protocol/api.ts';
+import { isLoopback } from '../server/access.ts';
 import { projectIdentity } from '../server/project-identity.ts';
 
 export const DEFAULT_HOST = '127.0.0.1';
@@ -13,7 +15,7 @@ export const DEFAULT_PORT = 8080;
 export const DEFAULT_WS_PORT = 8081;
 
 /** Where the token of a server that listens on more than loopback is kept. */
-export function tokenFile(layout: Layout): string {
+function tokenFile(layout: Layout): string {
   return join(layout.root, 'serve-token');
 }
 
@@ -24,6 +26,25 @@ export function readToken(layout: Layout): string | null {
     if (isSystemError(error, 'ENOENT', 'ENOTDIR')) return null;
     throw error;
   }
+}
+
+/**
+ * The token that a server on this address asks for; null on loopback. Made once for a project folder, so that a browser
+ * that came in stays in; where it cannot be kept, it is good for this once.
+ */
+export function neededToken(host: string, layout: Layout): string | null {
+  if (isLoopback(host)) return null;
+  const kept = readToken(layout);
+  if (kept !== null) return kept;
+  const token = randomBytes(24).toString('base64url');
+  try {
+    writeFileSync(tokenFile(layout), `${token}\n`, { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    // Two began at once: the first one's token counts.
+    if (isSystemError(error, 'EEXIST')) return readToken(layout) ?? token;
+    if (!isSystemError(error, 'EROFS', 'EACCES', 'EPERM', 'ENOENT', 'ENOSPC')) throw error;
+  }
+  return token;
 }
 
 /** Null where the port can be listened on, else the system's error code. */

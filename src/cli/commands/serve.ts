@@ -1,13 +1,10 @@
 import { spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { Command } from 'commander';
 import { isSystemError, WaddleError } from '../../errors/waddle-error.ts';
 import { catchUp, ingestSteps } from '../../ingest/catch-up.ts';
 import type { Layout } from '../../journal/layout.ts';
 import { ensureProjectFolder } from '../../journal/project-folder.ts';
-import { isLoopback } from '../../server/access.ts';
 import { projectIdentity } from '../../server/project-identity.ts';
 import { type RunningServer, startServer } from '../../server/start.ts';
 import { openStore, type Store } from '../../store/open.ts';
@@ -19,7 +16,7 @@ import { readPort } from '../port.ts';
 import { CLI_FILE, DASHBOARD_FOLDER } from '../program-files.ts';
 import { codeDiff } from '../serve-code.ts';
 import { followForServer } from '../serve-follow.ts';
-import { DEFAULT_HOST, DEFAULT_PORT, inUrl, portError, readToken, tokenFile } from '../serve-ports.ts';
+import { DEFAULT_HOST, DEFAULT_PORT, inUrl, neededToken, portError } from '../serve-ports.ts';
 import { VERSION } from '../version.ts';
 
 interface Options {
@@ -63,7 +60,7 @@ async function serve(context: Context, options: Options): Promise<void> {
   const open = () => openProjectStore(project, context);
   const first = open();
   readFirst(layout, first);
-  const token = isLoopback(host) ? null : (readToken(layout) ?? makeToken(layout));
+  const token = neededToken(host, layout);
 
   const ended = new AbortController();
   const server = await start(context, project, {
@@ -173,13 +170,6 @@ function readFirst(layout: Layout, store: Store): void {
     // The follower tries again, and tells.
     if (!(error instanceof WaddleError)) throw error;
   }
-}
-
-/** Made once for a project folder, so that a bookmarked browser stays in. */
-function makeToken(layout: Layout): string {
-  const token = randomBytes(24).toString('base64url');
-  writeFileSync(tokenFile(layout), `${token}\n`, { mode: 0o600, flag: 'wx' });
-  return token;
 }
 
 function announce(
