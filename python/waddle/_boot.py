@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable, List, NoReturn, Optional, Type
 
 DEFAULT_CALLABLE = "waddle_main"
+CODE = "WADDLE_CODE"
 
 
 def main(arguments: List[str]) -> None:
@@ -46,9 +47,12 @@ def main(arguments: List[str]) -> None:
 
 
 def _set_import_path() -> None:
-    """Imports come from the working directory, then from the project folder, then from where they always do."""
+    """
+    Imports come from the working directory, then from the project folder (in an isolated run, from the recorded code of
+    it), then from where they always do.
+    """
     first = [_project.working_folder()]
-    project = os.environ.get(_init.DIR)
+    project = os.environ.get(CODE) or os.environ.get(_init.DIR)
     if project and os.path.abspath(project) not in first:
         first.append(os.path.abspath(project))
     sys.path[:] = first + [path for path in sys.path if path not in first and path != ""]

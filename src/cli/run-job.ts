@@ -153,7 +153,10 @@ function jobEnvironment(context: Context): Record<string, string | undefined> {
   delete env.WADDLE_NAME;
   delete env.WADDLE_HANGUP_IGNORED;
   delete env.WADDLE_CLIENT_PID;
-  env.PYTHONPATH = [env.PYTHONPATH, pythonFolder()].filter((part) => part).join(delimiter);
+  delete env.WADDLE_CODE;
+  const own = pythonFolder();
+  const paths = (env.PYTHONPATH ?? '').split(delimiter).filter((part) => part !== '' && part !== own);
+  env.PYTHONPATH = [...paths, own].join(delimiter);
   // Its stdout is a file: without this Python would hold back what it prints.
   env.PYTHONUNBUFFERED ??= '1';
   const out = process.stdout.isTTY === true;

@@ -19,6 +19,7 @@ export interface RunOptions {
   autoCommit: boolean;
   commitMessage: string | undefined;
   tty: boolean;
+  isolate: boolean;
   /** What follows `--`: the entry's arguments, or the command. */
   words: string[];
 }
@@ -37,6 +38,7 @@ export interface RunFlags {
   autoCommit?: boolean;
   commitMessage?: string;
   tty?: boolean;
+  isolate?: boolean;
 }
 
 export function defineRunFlags(command: Command): void {
@@ -57,6 +59,8 @@ export function defineRunFlags(command: Command): void {
     .option('--resume <run>', 'go on with a run instead of beginning one')
     .option('--no-auto-commit', 'do not pin the code; record HEAD and whether the workspace differs')
     .option('--commit-message <text>', "the snapshot commit's message")
+    .option('--isolate', 'run in a copy of the recorded code, not in the workspace')
+    .option('--no-isolate', 'run in the workspace, whatever waddle.json says')
     .option('--tty', 'give the job a terminal of its own');
 }
 
@@ -68,11 +72,6 @@ export function resolveOptions(
 ): RunOptions {
   const run = config.run ?? {};
   const { env } = context;
-  if (run.isolate === true) {
-    context.warn(
-      'waddle: run.isolate in waddle.json is not supported yet; the job runs in the workspace itself\n',
-    );
-  }
   return {
     repo: text(flags.repo) ?? text(run.repo),
     entry: flags.entry === '' ? undefined : (flags.entry ?? text(run.entry)),
@@ -86,6 +85,7 @@ export function resolveOptions(
     autoCommit: flags.autoCommit !== false && run.auto_commit !== false,
     commitMessage: text(flags.commitMessage),
     tty: flags.tty === true,
+    isolate: flags.isolate ?? run.isolate === true,
     words,
   };
 }

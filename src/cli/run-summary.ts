@@ -1,4 +1,5 @@
 import type { LeftOutReason, Snapshot } from '../git/snapshot-record.ts';
+import type { Written } from '../runner/job-place.ts';
 import type { RunOutcome, RunPlan } from '../runner/supervise.ts';
 import { formatBytes } from './format-number.ts';
 import { inert } from './inert.ts';
@@ -77,6 +78,7 @@ export function describeEnd(plan: RunPlan, label: string, outcome: RunOutcome, f
   if (outcome.drift.length > 0) {
     text += `waddle: changed while it ran: ${listed(outcome.drift.map((each) => `${inert(each.path)} (${each.change})`))}\n`;
   }
+  if (outcome.written !== null) text += describeWritten(outcome.written);
   const { metrics, dropped } = final;
   if (metrics.length > 0) {
     const shown = metrics.slice(0, 8).map(({ key, text: value }) => `${inert(key)} ${value}`);
@@ -88,6 +90,17 @@ export function describeEnd(plan: RunPlan, label: string, outcome: RunOutcome, f
     text += `waddle: not kept: ${lost.map(([reason, count]) => `${count} (${inert(reason)})`).join(', ')}\n`;
   }
   return `${text}waddle: waddle show ${plan.runId}\n`;
+}
+
+/** What is left of an isolated job's files. */
+function describeWritten({ folder, files }: Written): string {
+  let text = '';
+  const kept = files.filter((each) => each.change !== 'removed').map((each) => inert(each.path));
+  if (folder !== null)
+    text += `waddle: written in its copy of the code: ${listed(kept)}, now in ${inert(folder)}\n`;
+  const removed = files.filter((each) => each.change === 'removed').map((each) => inert(each.path));
+  if (removed.length > 0) text += `waddle: removed in its copy of the code: ${listed(removed)}\n`;
+  return text;
 }
 
 function describeStatus(outcome: RunOutcome): string {

@@ -33,6 +33,9 @@ export const WaddleJson = Type.Object(
           repo: text('Name of a linked repository (waddle repo-link).'),
           auto_commit: flag('Pin the workspace as a commit (default true).'),
           isolate: flag('Run from a copy of the snapshot (default false).'),
+          link: texts(
+            'Ignored files and folders that a copy of the code links to, relative to this file (default .venv, venv, node_modules).',
+          ),
           name: text('Name of new runs.'),
           notes: text('Notes of new runs.'),
           tags: Type.Optional(

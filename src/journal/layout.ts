@@ -14,6 +14,8 @@ export interface Layout {
   blobs: string;
   /** The private bare repository for code that the user's repository cannot hold. */
   privateGit: string;
+  /** Copies of recorded code that isolated jobs run in. */
+  pool: string;
 }
 
 export function layoutOf(project: string): Layout {
@@ -25,6 +27,7 @@ export function layoutOf(project: string): Layout {
     projectJournals: join(root, 'project'),
     blobs: join(root, 'blobs'),
     privateGit: join(root, 'git'),
+    pool: join(root, 'pool'),
   };
 }
 

@@ -13,6 +13,7 @@ import { JournalWriter } from '../journal/writer.ts';
 import { type Companion, startCompanion } from './companion-process.ts';
 import { ConsoleFollower, type FollowedStream, removeConsoleFiles } from './console-follower.ts';
 import { describeEnvironment, type EnvironmentPlan } from './environment.ts';
+import type { JobPlace, Written } from './job-place.ts';
 import {
   type JobCommand,
   type JobExit,
@@ -32,6 +33,10 @@ export interface RunPlan {
   /** What a `resume` event tells. */
   resume: Pick<EventOf<'resume'>, 'argv' | 'command' | 'cwd'>;
   job: JobCommand;
+  /** The code of another run that is run again: recorded instead of a new snapshot. */
+  given: Snapshot | null;
+  /** Makes a place of its own for the job from the snapshot; null: it runs in the workspace. */
+  place: ((snapshot: Snapshot, runId: string, signal: AbortSignal) => Promise<JobPlace>) | null;
   snapshot: Pick<SnapshotOptions, 'message' | 'autoCommit' | 'policy' | 'folder'>;
   /** What of the environment is recorded. */
   environment: EnvironmentPlan;
@@ -69,6 +74,8 @@ export interface RunOutcome {
   reason: string | null;
   snapshot: Snapshot | null;
   drift: { path: string; change: string }[];
+  /** What the job wrote into its copy of the code; null where it ran in the workspace. */
+  written: Written | null;
   /** From the start of the supervision to the end of the job. */
   seconds: number;
   /** Resolves when everything that the job printed was shown. A reader that pauses (a pager) may take its time. */
@@ -96,13 +103,18 @@ export async function supervise(plan: RunPlan, world: Supervision): Promise<RunO
   const asked: { by: Asked | null } = { by: null };
   const abort = new AbortController();
   // git starts first: everything else here is done while it works.
-  const snapshotting = takeSnapshot({
-    cwd: plan.job.cwd,
-    env: world.env,
-    privateDir: world.layout.privateGit,
-    signal: abort.signal,
-    ...plan.snapshot,
-  });
+  const snapshotting =
+    plan.given !== null
+      ? Promise.resolve(plan.given)
+      : takeSnapshot({
+          cwd: plan.job.cwd,
+          env: world.env,
+          privateDir: world.layout.privateGit,
+          signal: abort.signal,
+          // What it leaves behind is for the drift check, and a copy does not drift.
+          keepIndex: plan.place === null,
+          ...plan.snapshot,
+        });
   snapshotting.catch(() => undefined);
   let journal: JournalWriter;
   try {
@@ -119,6 +131,7 @@ export async function supervise(plan: RunPlan, world: Supervision): Promise<RunO
   }
   const attempt = journal.name;
   let job: JobProcess | null = null;
+  let place: JobPlace | null = null;
   const signals = handleSignals({
     hangupIgnored: plan.hangupIgnored,
     shared: () => job !== null && !job.ownGroup,
@@ -136,20 +149,21 @@ export async function supervise(plan: RunPlan, world: Supervision): Promise<RunO
     if (snapshot !== null) world.onSnapshot(snapshot);
 
     let exit: JobExit = { code: null, signal: null };
-    let failure: SpawnFailure | null = null;
+    let failure: StartFailure | null = null;
     let follower: ConsoleFollower | null = null;
     const companion: { started: Companion | null } = { started: null };
     let companionTimer: NodeJS.Timeout | undefined;
     let stopWatch: (() => void) | undefined;
     if (asked.by === null) {
       try {
-        job = await start(plan, world, folder, attempt);
+        place = await makePlace(plan, snapshot, abort.signal);
+        if (asked.by === null) job = await start(place?.job ?? plan.job, plan, world, folder, attempt);
       } catch (error) {
-        if (!(error instanceof SpawnFailure)) throw error;
-        failure = error;
+        failure = startFailure(error, abort.signal);
       }
       if (job !== null) {
         const { pid } = job;
+        place?.noteJob(pid);
         const { boot, pidns, started } = identityOf(pid);
         journal.append({ k: 'job', t: eventTime(), attempt, pid, boot, pidns, started });
         follower = new ConsoleFollower({ folder, attempt, journal, streams: streamsOf(plan, world) });
@@ -188,10 +202,13 @@ export async function supervise(plan: RunPlan, world: Supervision): Promise<RunO
       error: outcome.error,
       by: 'supervisor',
     });
-    if (failure !== null) world.warn(`waddle: ${failure.message}\n${spawnHint(failure)}\n`);
+    if (failure !== null) world.warn(`waddle: ${failure.message}\n${failure.hint}\n`);
     job = null;
-    const [drift] = await Promise.all([
-      snapshot === null || failure !== null ? [] : recordDrift(snapshot, plan, journal, world),
+    const [drift, written] = await Promise.all([
+      snapshot === null || failure !== null || plan.place !== null
+        ? []
+        : recordDrift(snapshot, plan, journal, world),
+      place === null ? null : recordWritten(place, journal, world),
       companion.started?.stop(),
       companion.started === null && failure === null && asked.by === null
         ? recordEnvironment(plan, journal, world)
@@ -207,12 +224,67 @@ export async function supervise(plan: RunPlan, world: Supervision): Promise<RunO
       reason: outcome.reason,
       snapshot,
       drift,
+      written,
       seconds,
       shown: follower === null ? Promise.resolve() : follower.drained().finally(() => follower?.close()),
     };
   } finally {
     signals.release();
     journal.close();
+    place?.release();
+  }
+}
+
+/** The job did not start: the exit code that a shell would give, or 1, and why. */
+interface StartFailure {
+  type: string;
+  message: string;
+  hint: string;
+  exitCode: number;
+}
+
+/** Null where somebody asked to stop meanwhile. */
+function startFailure(error: unknown, signal: AbortSignal): StartFailure | null {
+  if (signal.aborted) return null;
+  if (error instanceof SpawnFailure) {
+    const { message, exitCode } = error;
+    return { type: 'SpawnFailure', message, hint: spawnHint(error), exitCode };
+  }
+  if (!(error instanceof WaddleError)) throw error;
+  return { type: error.code, message: error.message, hint: error.hint, exitCode: 1 };
+}
+
+async function makePlace(
+  plan: RunPlan,
+  snapshot: Snapshot | null,
+  signal: AbortSignal,
+): Promise<JobPlace | null> {
+  if (plan.place === null) return null;
+  if (snapshot !== null) return plan.place(snapshot, plan.runId, signal);
+  throw new WaddleError(
+    'code-not-recorded',
+    'the code could not be recorded, so there is no copy of it to run in',
+    'Run without --isolate, or see waddle doctor.',
+  );
+}
+
+async function recordWritten(
+  place: JobPlace,
+  journal: JournalWriter,
+  world: Supervision,
+): Promise<Written | null> {
+  try {
+    const written = await place.collect();
+    if (written.folder !== null) {
+      const message = `what the job wrote into its copy of the code is in ${written.folder}`;
+      journal.append({ k: 'warning', t: eventTime(), code: 'outputs-kept', message });
+    }
+    return written;
+  } catch (error) {
+    const message = `what the job wrote stays in its copy of the code: ${error instanceof Error ? error.message : String(error)}`;
+    journal.append({ k: 'warning', t: eventTime(), code: 'outputs-not-collected', message });
+    world.warn(`waddle: ${message}\n`);
+    return null;
   }
 }
 
@@ -320,11 +392,17 @@ async function recordEnvironment(plan: RunPlan, journal: JournalWriter, world: S
   }
 }
 
-function start(plan: RunPlan, world: Supervision, folder: string, attempt: string): Promise<JobProcess> {
+function start(
+  command: JobCommand,
+  plan: RunPlan,
+  world: Supervision,
+  folder: string,
+  attempt: string,
+): Promise<JobProcess> {
   const job: JobCommand = {
-    ...plan.job,
+    ...command,
     env: {
-      ...plan.job.env,
+      ...command.env,
       WADDLE_DIR: world.layout.project,
       WADDLE_RUN: plan.runId,
       WADDLE_ATTEMPT: attempt,
@@ -384,14 +462,14 @@ interface Judged {
   error: RunError | null;
 }
 
-function judge(exit: JobExit, failure: SpawnFailure | null, asked: Asked | null): Judged {
+function judge(exit: JobExit, failure: StartFailure | null, asked: Asked | null): Judged {
   if (failure !== null) {
     return {
       status: 'failed',
       exitCode: failure.exitCode,
       signal: null,
       reason: failure.message,
-      error: { type: 'SpawnFailure', message: failure.message, traceback: null },
+      error: { type: failure.type, message: failure.message, traceback: null },
     };
   }
   const exitCode =
