@@ -41,14 +41,20 @@ export function bandOf(
       const here = x[place] ?? 0;
       if (here < begin - step / 2) continue;
       if (here > end + step / 2) break;
-      while (at + 1 < line.n && (line.x0[at + 1] ?? 0) <= here) at++;
+      // Buckets between two places count for the band too: no spike is lost.
+      let [bottom, top] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+      for (let passed = false; !passed; ) {
+        bottom = Math.min(bottom, finiteOr(line.min[at], bottom));
+        top = Math.max(top, finiteOr(line.max[at], top));
+        passed = !(at + 1 < line.n && (line.x0[at + 1] ?? 0) <= here);
+        if (!passed) at++;
+      }
       const value = valueAt(line, at, here);
       if (!Number.isFinite(value)) continue;
       const apart = value - origin;
       sum[place] = (sum[place] ?? 0) + apart;
       squares[place] = (squares[place] ?? 0) + apart * apart;
       count[place] = (count[place] ?? 0) + 1;
-      const [bottom, top] = line.raw ? [value, value] : [line.min[at] ?? value, line.max[at] ?? value];
       if (Math.min(bottom, value) < (low[place] ?? 0)) low[place] = Math.min(bottom, value);
       if (Math.max(top, value) > (high[place] ?? 0)) high[place] = Math.max(top, value);
     }
@@ -70,6 +76,9 @@ export function bandOf(
   }
   return { x, mean, low, high };
 }
+
+const finiteOr = (value: number | undefined, other: number): number =>
+  value !== undefined && Number.isFinite(value) ? value : other;
 
 function firstFinite(lines: readonly Line[]): number {
   for (const line of lines) {

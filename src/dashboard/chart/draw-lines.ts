@@ -54,6 +54,8 @@ export interface Stroke {
   /** 0 to 1, of the line; the envelope has 15 % of it. */
   alpha: number;
   envelope: boolean;
+  /** Buckets that stand out are drawn at full strength; not in a band, which is no bucket. */
+  spikes: boolean;
 }
 
 /** Far outside: canvas coordinates beyond this lose precision. */
@@ -122,7 +124,8 @@ export function drawLine(context: Pen, line: Line, y: Float64Array, at: Projecti
   context.strokeStyle = stroke.colour;
   context.globalAlpha = stroke.alpha;
   context.lineWidth = stroke.width;
-  context.lineJoin = 'round';
+  // Round joins cost more than the line; at a pixel's width nobody sees them.
+  context.lineJoin = stroke.width > 1 ? 'round' : 'bevel';
   context.setLineDash([...stroke.dash]);
   context.beginPath();
   let [pen, lone, lastX, lastY, lastEnd] = [false, false, 0, 0, 0];

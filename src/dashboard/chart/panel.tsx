@@ -21,6 +21,7 @@ import { nearestBucket } from './line.ts';
 import { PanelData } from './panel-data.ts';
 import { pictureOf, shownRange } from './picture.ts';
 import { type Picture, Plot } from './plot.ts';
+import { runLooks } from './run-colours.ts';
 import { type TipRow, tip } from './tip.tsx';
 
 /** Axes rest this long while a line grows. */
@@ -153,7 +154,9 @@ class PanelCore {
     const version = this.data.version.value;
     const state = this.data.state.value;
     const { settings, groups, range, runs } = this.context;
+    const looks = runLooks.value;
     const rest = [
+      looks,
       settings.value,
       groups.value,
       range.value,

@@ -83,9 +83,10 @@ function runLines(lines: readonly Line[], settings: ChartSettings, x: Range, dar
       stroke: {
         colour: runColour(look.slot, dark),
         dash: dashOf(look),
-        width: many ? 1.1 : 1.5,
+        width: many ? 1 : 1.5,
         alpha: many ? Math.max(0.55, 1 - lines.length / 500) : 1,
         envelope: !many && settings.smoothing === 0,
+        spikes: true,
       },
     };
   });
@@ -121,6 +122,7 @@ function groupLines(
           width: 1.75,
           alpha: 1,
           envelope: true,
+          spikes: false,
         },
       },
     ];

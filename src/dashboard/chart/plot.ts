@@ -399,7 +399,7 @@ function drawAll(pen: Pen, lines: readonly DrawnLine[], at: Projection): void {
   }
   for (const { line, y, stroke } of lines) drawLine(pen, line, y, at, stroke);
   for (const { line, stroke, behind } of lines) {
-    drawSpikes(pen, line, at, behind ? { ...stroke, alpha: stroke.alpha * 0.5 } : stroke);
+    if (stroke.spikes) drawSpikes(pen, line, at, behind ? { ...stroke, alpha: stroke.alpha * 0.5 } : stroke);
     drawMarks(pen, line, at, stroke);
   }
 }

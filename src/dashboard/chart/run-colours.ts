@@ -63,24 +63,25 @@ export function assignLooks(
   return given;
 }
 
-const looks = signal<ReadonlyMap<string, RunLook>>(new Map());
+/** Changes when any run gets another look. */
+export const runLooks = signal<ReadonlyMap<string, RunLook>>(new Map());
 
 /** Says which runs are shown, oldest first; those that stay keep their look. */
 export function showRuns(ids: readonly string[]): void {
-  const now = looks.peek();
+  const now = runLooks.peek();
   const shown = new Set(ids);
   const kept = new Map([...now].filter(([id]) => shown.has(id)));
   const given = assignLooks(ids, kept);
   if (given.size === 0 && kept.size === now.size) return;
-  looks.value = new Map([...kept, ...given]);
+  runLooks.value = new Map([...kept, ...given]);
 }
 
 /** Past this many lines a dash costs more than it tells. */
 const MAX_DASHED = 48;
-const plain = computed(() => looks.value.size > MAX_DASHED);
+const plain = computed(() => runLooks.value.size > MAX_DASHED);
 
 /** The look of a run; one that is not shown has the colour of its id. Tracks its signal. */
 export function lookOf(id: string): RunLook {
-  const look = looks.value.get(id) ?? { slot: hashId(id) % COLOURS, dash: 0 };
+  const look = runLooks.value.get(id) ?? { slot: hashId(id) % COLOURS, dash: 0 };
   return plain.value ? { slot: look.slot, dash: 0 } : look;
 }

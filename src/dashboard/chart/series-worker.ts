@@ -4,6 +4,7 @@
  */
 import type { SeriesRequest } from '../../protocol/api.ts';
 import { type DecodedSeries, decodeSeriesBody } from '../../protocol/series-body.ts';
+import { fitSeries } from './bucket.ts';
 
 export interface WorkerAsk {
   id: number;
@@ -18,6 +19,20 @@ export type WorkerAnswer =
 const scope = self as unknown as {
   onmessage: ((event: MessageEvent<WorkerAsk>) => void) | null;
   postMessage: (message: WorkerAnswer, transfer?: Transferable[]) => void;
+};
+
+const RAW = ['x0', 'first'] as const;
+const COLUMNS = ['x0', 'x1', 'min', 'max', 'mean', 'nan'] as const;
+const NONE = new Float64Array(0);
+const EMPTY = {
+  x0: NONE,
+  x1: NONE,
+  min: NONE,
+  max: NONE,
+  mean: NONE,
+  first: NONE,
+  last: NONE,
+  count: undefined,
 };
 
 const running = new Map<number, AbortController>();
@@ -44,7 +59,7 @@ async function answer(id: number, request: SeriesRequest): Promise<void> {
     const { cursor, series } = decodeSeriesBody(await response.arrayBuffer());
     const transfer: Transferable[] = [];
     const keys = [...Map.groupBy(series, (one) => one.key)].map(([key, list]) => {
-      const packed = pack(list);
+      const packed = pack(list.map((one) => fitSeries(one, request.points)));
       transfer.push(packed.buffer);
       return { key, series: packed.series };
     });
@@ -57,34 +72,21 @@ async function answer(id: number, request: SeriesRequest): Promise<void> {
   }
 }
 
-const COLUMNS = ['x0', 'x1', 'min', 'max', 'first', 'last', 'mean', 'count', 'nan'] as const;
-
-/** Copies the columns of some lines into one buffer; columns that share memory share it again. */
+/** Copies what a chart draws of some lines into one buffer; a raw line has its x and its value alone. */
 function pack(list: readonly DecodedSeries[]): { series: DecodedSeries[]; buffer: ArrayBuffer } {
-  const columnsOf = (series: DecodedSeries) =>
-    COLUMNS.map((name) => series[name]).filter((column): column is Float64Array => column !== undefined);
-  let total = 0;
-  for (const series of list) {
-    for (const offset of new Set(columnsOf(series).map((column) => column.byteOffset))) {
-      if (offset >= 0) total += series.n;
-    }
-  }
-  const buffer = new ArrayBuffer(total * 8);
+  const namesOf = (series: DecodedSeries) => (series.raw ? RAW : COLUMNS);
+  const buffer = new ArrayBuffer(
+    list.reduce((sum, series) => sum + namesOf(series).length * series.n * 8, 0),
+  );
   let at = 0;
   const series = list.map((one) => {
-    const copies = new Map<number, Float64Array>();
-    const packed = { ...one };
-    for (const name of COLUMNS) {
+    const packed: DecodedSeries = { ...one, ...EMPTY };
+    for (const name of namesOf(one)) {
+      const copy = new Float64Array(buffer, at, one.n);
       const column = one[name];
-      if (column === undefined || column.length === 0) continue;
-      let copy = copies.get(column.byteOffset);
-      if (copy === undefined) {
-        copy = new Float64Array(buffer, at * 8, column.length);
-        copy.set(column);
-        at += column.length;
-        copies.set(column.byteOffset, copy);
-      }
+      if (column !== undefined && column.length === one.n) copy.set(column);
       packed[name] = copy;
+      at += one.n * 8;
     }
     return packed;
   });

@@ -33,7 +33,7 @@ export const tip = signal<Tip | null>(null);
 export function formatX(x: number, axis: Axis): string {
   if (axis === 'time') return formatTime(x);
   if (axis === 'relative') return formatDuration(x);
-  return `step ${rawNumber(Math.abs(x - Math.round(x)) < 1e-6 ? Math.round(x) : Number(x.toPrecision(6)))}`;
+  return `step ${rawNumber(Math.abs(x) >= 1 ? Math.round(x) : Number(x.toPrecision(3)))}`;
 }
 
 export function ChartTip() {

@@ -1,4 +1,5 @@
 /** What stands in one column of one run. */
+import { computed } from '@preact/signals';
 import type { RunRow } from '../../protocol/api.ts';
 import { lookOf, runColour } from '../chart/run-colours.ts';
 import { formatNumber, rawNumber } from '../format/numbers.ts';
@@ -8,6 +9,7 @@ import { statusName } from '../parts/status-mark.tsx';
 import { now } from '../shell/clock.ts';
 import { dark } from '../shell/theme.ts';
 import { type Column, runValue } from './columns.ts';
+import { keys } from './keys-store.ts';
 import { SparkCell } from './spark-cell.tsx';
 
 export function CellValue({ row, column }: { row: RunRow; column: Column }) {
@@ -50,7 +52,11 @@ function cellTitle(value: string | number, column: Column, text: string): string
   return raw === text ? undefined : raw;
 }
 
+const numericParams = computed(
+  () => keys.value && new Set(keys.value.params.filter((entry) => entry.numeric).map((entry) => entry.key)),
+);
+
 export const isNumeric = (column: Column): boolean =>
   column.of === 'metric' ||
-  column.of === 'param' ||
+  (column.of === 'param' && (numericParams.value === null || numericParams.value.has(column.key))) ||
   (column.of === 'run' && ['started_at', 'ended_at', 'duration'].includes(column.key));

@@ -76,6 +76,10 @@ export function FindBox() {
     const failure = runsFailure.value;
     return failure?.code.startsWith('filter') ? failure : null;
   });
+  // The server's own words: what was expected, then the line with a mark under the bad piece.
+  const [problem = '', ...marked] = (wrong.value?.message ?? '')
+    .replace(/^the filter is not understood: (.)/, (_, first: string) => first.toUpperCase())
+    .split('\n');
   const filtering = isFilter(text.value);
   return (
     <div class="find-box">
@@ -138,8 +142,8 @@ export function FindBox() {
       )}
       {wrong.value && (
         <div class="filter-error" role="alert">
-          <pre>{wrong.value.message.replace(/^the filter is not understood: /, '')}</pre>
-          <p class="quiet small">{wrong.value.hint}</p>
+          <p class="small">{problem}</p>
+          {marked.length > 0 && <pre>{marked.join('\n')}</pre>}
         </div>
       )}
     </div>

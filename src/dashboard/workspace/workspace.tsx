@@ -3,7 +3,7 @@
 import { computed, type ReadonlySignal, useComputed, useSignal } from '@preact/signals';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { useWatch } from '../api/live.ts';
-import { askRuns, runRows, runsState } from '../api/runs-store.ts';
+import { askRuns, runRows, runsFailure, runsState } from '../api/runs-store.ts';
 import type { ChartContext } from '../chart/context.ts';
 import { ChartGrid, type GridOptions } from '../chart/grid.tsx';
 import { sectionsOf } from '../chart/layout.ts';
@@ -227,6 +227,16 @@ function Charts() {
   const charted = useComputed(() => chartRuns.value.length > 0).value;
   const count = useComputed(() => foundKeys.value.length).value;
   const known = chartKeys.value;
+  const failure = runsFailure.value;
+  if (runsState.value === 'failed' && !some) {
+    return failure?.code.startsWith('filter') ? (
+      <Empty title="The filter is not understood" icon="filter">
+        <p>The runs’ list says where.</p>
+      </Empty>
+    ) : (
+      <div class="grid" />
+    );
+  }
   if (runsState.value === 'loading' || (known === null && some)) return <div class="grid" aria-busy="true" />;
   if (!some && view.value.find === '') {
     return (
