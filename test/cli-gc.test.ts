@@ -1,8 +1,16 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { blobPath, listBlobs } from '../src/blobs/blob-store.ts';
+import { blobPath, listBlobs, putBytes, removeBlob } from '../src/blobs/blob-store.ts';
 import { putFolder } from '../src/blobs/folder-manifest.ts';
 import { listPinned, pinTree } from '../src/git/refs.ts';
 import type { Layout } from '../src/journal/layout.ts';
@@ -84,11 +92,14 @@ describe('gc', () => {
     const now = Date.now() / 1000;
     utimesSync(blobPath(layout.blobs, young), now, now);
     const going = writeRun(layout, { took: null, at: now - START - 600 });
-    expect(await gc()).toMatchObject({
-      runs: [gone],
-      artifacts: 0,
-      kept: ['artifacts are left alone while a run is going'],
-    });
+    // A few hours old: the run that is going may have asked for it, and name it yet.
+    const hours = writeBlob(layout, Buffer.from('mine'));
+    utimesSync(blobPath(layout.blobs, hours), now - 20_000, now - 20_000);
+    expect(await gc()).toMatchObject({ runs: [gone], artifacts: 0, kept: [] });
+    const days = writeBlob(layout, Buffer.from('forgotten'));
+    utimesSync(blobPath(layout.blobs, days), now - 100_000, now - 100_000);
+    expect(await gc()).toMatchObject({ artifacts: 1 });
+    expect(existsSync(blobPath(layout.blobs, days))).toBe(false);
     await waddle(layout.project, ['rm', '--yes', '--force', going]);
     expect((await gc()).kept[0]).toContain('a process still writes to it');
     expect(existsSync(runFolder(layout, going))).toBe(true);
@@ -102,6 +113,24 @@ describe('gc', () => {
     journalOf(going).close();
     expect(await gc()).toMatchObject({ runs: [going], artifacts: 1, kept: [] });
     expect([...listBlobs(layout.blobs)].map((blob) => blob.sha256)).toEqual([young]);
+  });
+
+  test('bytes that a job asks for again are young, and what a killed gc moved aside comes back', async () => {
+    const gone = writeRun(layout, { artifacts: [{ name: 'a', bytes: 'asked for' }] });
+    await rm(gone);
+    ageBlobs();
+    const { sha256 } = putBytes(layout.blobs, Buffer.from('asked for'));
+    expect(await gc()).toMatchObject({ runs: [gone], artifacts: 0 });
+    // Renewed between the look at its date and its removal.
+    expect(removeBlob(layout.blobs, sha256, Date.now() - 3_600_000)).toBe(false);
+    expect(existsSync(blobPath(layout.blobs, sha256))).toBe(true);
+    mkdirSync(join(layout.blobs, 'condemned'), { recursive: true });
+    renameSync(blobPath(layout.blobs, sha256), join(layout.blobs, 'condemned', sha256));
+    expect(await gc()).toMatchObject({ artifacts: 0 });
+    expect(existsSync(blobPath(layout.blobs, sha256))).toBe(true);
+    ageBlobs();
+    expect(await gc()).toMatchObject({ artifacts: 1 });
+    expect(readdirSync(join(layout.blobs, 'condemned'))).toEqual([]);
   });
 
   test('old temporary files go, young ones stay', async () => {
@@ -172,15 +201,55 @@ describe('gc of snapshots', () => {
     expect(await listPinned({ gitDir, env })).toEqual([trees[1], foreign].sort());
   });
 
-  test('leaves a repository alone that another project folder pins trees in', async () => {
+  test('reads what another project folder of the repository needs, in its worktrees too', async () => {
     const { gitDir, trees } = await repository(layout.project);
-    mkdirSync(join(layout.project, 'sub'));
-    ensureProjectFolder(layoutOf(join(layout.project, 'sub')));
+    const foreign = git(layout.project, 'mktree', '--missing');
+    await pinTree({ gitDir, env, tree: foreign });
+    git(layout.project, 'worktree', 'add', '-q', join(layout.project, '..', 'linked'), '-b', 'side');
+    const linked = layoutOf(join(layout.project, '..', 'linked'));
+    ensureProjectFolder(linked);
+    writeRun(linked, { snapshot: { git_dir: gitDir, tree: trees[0] } });
+    writeRun(linked, {
+      snapshot: { git_dir: gitDir, tree: '5'.repeat(40), nested: [{ path: 'a', tree: foreign }] },
+    });
+    const both = writeRun(layout, { snapshot: { git_dir: gitDir, tree: trees[0] } });
+    const mine = writeRun(layout, { snapshot: { git_dir: gitDir, tree: trees[1] } });
+    await rm(both, mine);
+    expect(await gc()).toMatchObject({ snapshots: 1, kept: [] });
+    expect(await listPinned({ gitDir, env })).toEqual([trees[0], foreign].sort());
+  });
+
+  test('leaves a repository alone while a run of another project folder is starting', async () => {
+    const { gitDir, trees } = await repository(layout.project);
+    const other = layoutOf(join(layout.project, 'sub'));
+    mkdirSync(other.project);
+    ensureProjectFolder(other);
+    const starting = writeRun(other, {});
     const gone = writeRun(layout, { snapshot: { git_dir: gitDir, tree: trees[0] } });
     await rm(gone);
-    const result = await gc();
+    const result = await gc('--dry-run');
     expect(result.snapshots).toBe(0);
-    expect(result.kept[0]).toContain('another project folder');
-    expect(await listPinned({ gitDir, env })).toHaveLength(2);
+    expect(result.kept[0]).toContain('is starting');
+    utimesSync(runFolder(other, starting), 1e9, 1e9);
+    expect(await gc()).toMatchObject({ snapshots: 1 });
+  });
+
+  test('pins of a snapshot that was killed go when they are old, noted ones only', async () => {
+    const { gitDir, trees } = await repository(layout.project);
+    const noted = git(layout.project, 'mktree', '--missing');
+    const privateDir = layout.privateGit;
+    mkdirSync(privateDir);
+    await pinTree({ gitDir, env, tree: noted, privateDir });
+    writeRun(layout, { snapshot: { git_dir: gitDir, tree: trees[0] } });
+    expect(await gc()).toMatchObject({ snapshots: 0 });
+    expect(await listPinned({ gitDir, env })).toHaveLength(3);
+    const log = join(privateDir, 'pins.log');
+    expect(readFileSync(log, 'utf8')).toContain(noted);
+    const old = [noted, trees[0]].map((tree) => `${JSON.stringify([1e12, tree, gitDir])}\n`);
+    writeFileSync(log, `${old.join('')}torn [12`);
+    expect(await gc()).toMatchObject({ snapshots: 1 });
+    expect(await listPinned({ gitDir, env })).toEqual([...trees].sort());
+    expect(existsSync(log)).toBe(false);
+    expect(await gc()).toMatchObject({ snapshots: 0 });
   });
 });

@@ -23,6 +23,16 @@ class Artifacts(ProjectTest):
     def blobs(self):
         return [name for _, _, names in os.walk(os.path.join(self.root, ".waddle", "blobs")) for name in names]
 
+    def test_what_is_found_again_is_given_todays_date(self):
+        with open(os.path.join(self.root, "w.bin"), "wb") as file:
+            file.write(b"weights")
+        (first,) = self.log("run.log_artifact('w', 'w.bin')")
+        path = os.path.join(self.root, ".waddle", "blobs", "sha256", first["sha256"][:2], first["sha256"])
+        os.utime(path, (1e9, 1e9))
+        self.script("import waddle\nwaddle.init().log_artifact('w', 'w.bin')")
+        # `gc` must not take what a job is about to name.
+        self.assertGreater(os.stat(path).st_mtime, 1.7e9)
+
     def test_a_file_is_kept_once(self):
         data = os.urandom(3_000_000)
         with open(os.path.join(self.root, "w.bin"), "wb") as file:

@@ -125,7 +125,7 @@ def _store(waddle: str, read: Callable[[], bytes]) -> Tuple[str, int]:
                     rest = rest[copy.write(rest) or 0 :]
             sha256 = digest.hexdigest()
             place = os.path.join(root, sha256[:2], sha256)
-            if _size_of(place) == size:
+            if _size_of(place) == size and _renew(place):
                 os.unlink(temporary)
                 return sha256, size
             os.fsync(copy.fileno())
@@ -139,6 +139,18 @@ def _store(waddle: str, read: Callable[[], bytes]) -> Tuple[str, int]:
             pass
         raise
     return sha256, size
+
+
+def _renew(path: str) -> bool:
+    """
+    Gives bytes that are found again today's date, since ``waddle gc`` lets go of none that was asked for lately.
+    False where that failed (they are gone, or another user's): then they are written anew.
+    """
+    try:
+        os.utime(path)
+    except OSError:
+        return False
+    return True
 
 
 def _size_of(path: str) -> Union[int, None]:

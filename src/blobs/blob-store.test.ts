@@ -81,7 +81,7 @@ describe('a blob', () => {
   it('can be adopted, removed, and missed', () => {
     adoptFile(blobs, file('download', 'x'), sha256('x'));
     expect(hasBlob(blobs, sha256('x'))).toBe(true);
-    removeBlob(blobs, sha256('x'));
+    removeBlob(blobs, sha256('x'), Date.now() + 60_000);
     expect(hasBlob(blobs, sha256('x'))).toBe(false);
     expect(() => readBlob(blobs, sha256('x'))).toThrow(/not in this project folder/);
     expect(() => blobPath(blobs, '../../etc/passwd')).toThrow(/not a SHA-256/);

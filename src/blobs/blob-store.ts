@@ -13,6 +13,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -92,7 +93,7 @@ function putPieces(blobs: string, next: () => Uint8Array | null): Blob {
       const sha256 = hash.digest('hex');
       const path = blobPath(blobs, sha256);
       // The same bytes are there already: nothing to sync, nothing to move.
-      if (sizeOf(path) === size) return { sha256, size };
+      if (sizeOf(path) === size && renew(path)) return { sha256, size };
       fchmodSync(fd, 0o444);
       fsyncSync(fd);
       mkdirSync(dirname(path), { recursive: true });
@@ -103,6 +104,20 @@ function putPieces(blobs: string, next: () => Uint8Array | null): Blob {
     }
   } finally {
     rmSync(temporary, { force: true });
+  }
+}
+
+/**
+ * Gives a blob that is found again today's date: `gc` lets go of none that was asked for lately, so that a job may find one
+ * and name it a moment later. False where that failed (it is gone, or another user's): then it has to be written anew.
+ */
+function renew(path: string): boolean {
+  try {
+    const now = new Date();
+    utimesSync(path, now, now);
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -122,6 +137,10 @@ export function adoptFile(blobs: string, path: string, sha256: string): void {
     linkSync(path, target);
   } catch (error) {
     if (!isSystemError(error, 'EEXIST')) {
+      renameSync(path, target);
+      return;
+    }
+    if (!renew(target)) {
       renameSync(path, target);
       return;
     }
@@ -162,12 +181,16 @@ export function* listBlobs(blobs: string): Generator<Blob & { path: string; mtim
 /** Temporary files that a killed process left behind, older than `ageMs`; `gc` removes them. */
 export function listAbandoned(blobs: string, ageMs: number): string[] {
   const incoming = join(blobs, 'incoming');
-  return folderNames(incoming)
-    .map((name) => join(incoming, name))
-    .filter((path) => {
-      const stats = statSync(path, { throwIfNoEntry: false });
-      return stats !== undefined && Date.now() - stats.mtimeMs > ageMs;
-    });
+  const sha256 = join(blobs, 'sha256');
+  // The Python client's lie beside the blobs' folders.
+  const theirs = folderNames(sha256).filter((name) => name.startsWith('.new-'));
+  return [
+    ...folderNames(incoming).map((name) => join(incoming, name)),
+    ...theirs.map((name) => join(sha256, name)),
+  ].filter((path) => {
+    const stats = statSync(path, { throwIfNoEntry: false });
+    return stats !== undefined && Date.now() - stats.mtimeMs > ageMs;
+  });
 }
 
 function folderNames(folder: string): string[] {
@@ -179,7 +202,46 @@ function folderNames(folder: string): string[] {
   }
 }
 
-/** Removes a blob; only `gc` may judge that nothing needs it. */
-export function removeBlob(blobs: string, sha256: string): void {
-  rmSync(blobPath(blobs, sha256), { force: true });
+/**
+ * Removes a blob that was not asked for since `olderThan` (ms since the epoch); false where it was, or is gone. Only `gc`
+ * may judge that nothing needs it. It is moved aside first and looked at again there, so that a job which finds it at this
+ * very moment either has renewed it, and it comes back, or does not find it, and writes it anew.
+ */
+export function removeBlob(blobs: string, sha256: string, olderThan: number): boolean {
+  const path = blobPath(blobs, sha256);
+  const aside = join(blobs, 'condemned', sha256);
+  mkdirSync(dirname(aside), { recursive: true });
+  try {
+    renameSync(path, aside);
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return false;
+    throw error;
+  }
+  if (statSync(aside).mtimeMs >= olderThan) {
+    restore(path, aside);
+    return false;
+  }
+  rmSync(aside, { force: true });
+  return true;
+}
+
+/** Puts back what a `gc` that was killed had moved aside; the next one judges it again. */
+export function restoreCondemned(blobs: string): void {
+  for (const sha256 of folderNames(join(blobs, 'condemned'))) {
+    if (isSha256(sha256)) restore(blobPath(blobs, sha256), join(blobs, 'condemned', sha256));
+  }
+}
+
+function restore(path: string, aside: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  try {
+    linkSync(aside, path);
+  } catch (error) {
+    // Written anew meanwhile; or a file system without links, where a rename does the same.
+    if (!isSystemError(error, 'EEXIST', 'ENOENT')) {
+      renameSync(aside, path);
+      return;
+    }
+  }
+  rmSync(aside, { force: true });
 }

@@ -107,7 +107,7 @@ export async function snapshotFolder(
     const [changes] = await Promise.all([
       changedIn(patient, emptyTree('sha1'), tree),
       writeCommit(patient, content),
-      pinTree({ gitDir, env, tree }),
+      pinTree({ gitDir, env, tree, privateDir }),
     ]);
     const left_out = foldLeftOut(leftOut, () => items.map((item) => item.text));
     const spare = await newIndexPath(privateDir, env);

@@ -6,7 +6,7 @@
  * - `refs/waddle/trees` is a tree whose entries are pinned trees, each under its own id: the single refs are folded into
  *   it, since hundreds of refs slow down the user's own `fetch` and `log`.
  */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { WaddleError } from '../errors/waddle-error.ts';
 import { type Environment, type Git, needGit, runGit } from './run-git.ts';
@@ -16,6 +16,65 @@ const folded = 'refs/waddle/trees';
 
 /** From this many single refs on they are folded. */
 const foldFrom = 16;
+
+/** Where a project folder notes the pins it sets, each before it is set: `gc` finds those of a killed snapshot by it. */
+function pinLog(privateDir: string): string {
+  return join(privateDir, 'pins.log');
+}
+
+/** A pin that this project folder set. */
+export interface NotedPin {
+  gitDir: string;
+  tree: string;
+  /** Milliseconds since the epoch. */
+  at: number;
+}
+
+function notePins(privateDir: string, pins: readonly NotedPin[]): void {
+  try {
+    const lines = pins.map((pin) => `${JSON.stringify([pin.at, pin.tree, pin.gitDir])}\n`);
+    appendFileSync(pinLog(privateDir), lines.join(''));
+  } catch {
+    // A folder that cannot be written: then a killed snapshot leaves a pin for good.
+  }
+}
+
+/** The pins that this project folder has set, as far as they are noted. */
+export function readNotedPins(privateDir: string): NotedPin[] {
+  return parseNotes(pinLog(privateDir));
+}
+
+function parseNotes(path: string): NotedPin[] {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    return [];
+  }
+  return text.split('\n').flatMap((line) => {
+    try {
+      const [at, tree, gitDir] = JSON.parse(line) as unknown[];
+      if (typeof at !== 'number' || typeof tree !== 'string' || typeof gitDir !== 'string') return [];
+      return [{ at, tree, gitDir }];
+    } catch {
+      // A line that a killed process or a full disk cut off.
+      return [];
+    }
+  });
+}
+
+/** Forgets the notes that `settled` says are done with. Notes that are taken meanwhile stay. */
+export function settleNotedPins(privateDir: string, settled: (pin: NotedPin) => boolean): void {
+  const aside = `${pinLog(privateDir)}.${process.pid}`;
+  try {
+    renameSync(pinLog(privateDir), aside);
+  } catch {
+    return;
+  }
+  const kept = parseNotes(aside).filter((pin) => !settled(pin));
+  if (kept.length > 0) notePins(privateDir, kept);
+  rmSync(aside, { force: true });
+}
 
 export interface PinOptions {
   /** The shared git dir; a linked worktree's own has no objects. */
@@ -27,10 +86,13 @@ function place(options: PinOptions): Git {
   return { env: options.env, cwd: options.gitDir, gitDir: options.gitDir };
 }
 
-/** Keeps a tree from being collected. Pinning it again changes nothing. */
-export async function pinTree(options: PinOptions & { tree: string }): Promise<void> {
-  const { gitDir, tree } = options;
+/** Keeps a tree from being collected. Pinning it again changes nothing. With `privateDir` the pin is noted there. */
+export async function pinTree(
+  options: PinOptions & { tree: string; privateDir?: string | undefined },
+): Promise<void> {
+  const { gitDir, tree, privateDir } = options;
   if (existsSync(join(gitDir, single, tree))) return;
+  if (privateDir !== undefined) notePins(privateDir, [{ gitDir, tree, at: Date.now() }]);
   const git = place(options);
   for (let attempt = 0; ; attempt += 1) {
     const result = await runGit(git, ['update-ref', single + tree, tree]);

@@ -114,7 +114,7 @@ export async function snapshotRepository(
 
     snapshot.tree = tree;
     snapshot.nested = nested.nested;
-    const pin = pinTree({ gitDir: snapshot.git_dir, env, tree });
+    const pin = pinTree({ gitDir: snapshot.git_dir, env, tree, privateDir });
     if (head && tree === head.tree) {
       snapshot.commit = head.id;
       await pin;

@@ -11,15 +11,13 @@ import { type Progress, startProgress } from '../progress.ts';
 import {
   dropBlob,
   dropFile,
-  dropPin,
   findAbandonedFiles,
   findLooseBlobs,
-  findLoosePins,
   findRemovedFolders,
   findStarting,
-  pruneObjects,
   removeFolder,
 } from '../reclaim.ts';
+import { dropPin, findLoosePins, pruneObjects, settlePinNotes } from '../reclaim-pins.ts';
 
 interface Options {
   dryRun?: boolean;
@@ -103,8 +101,8 @@ async function reclaimRuns(opened: Opened, result: Reclaimed, progress: Progress
   const { runs, busy } = findRemovedFolders(opened);
   for (const id of busy) result.kept.push(`${id} was removed, but a process still writes to it`);
   const { pins, shared } = await findLoosePins(opened, runs);
-  for (const gitDir of shared) {
-    result.kept.push(`snapshots in ${gitDir} are left alone: another project folder keeps its own there`);
+  for (const { gitDir, reason } of shared) {
+    result.kept.push(`snapshots in ${gitDir}: another project folder may need them, and ${reason}`);
   }
   const loose = findLooseBlobs(opened, runs);
   if (loose.blocked !== undefined) result.kept.push(loose.blocked);
@@ -115,10 +113,11 @@ async function reclaimRuns(opened: Opened, result: Reclaimed, progress: Progress
   }
   if (!result.dry_run) {
     for (const gitDir of new Set(pins.map((pin) => pin.gitDir))) await pruneObjects(opened, gitDir);
+    if (shared.length === 0) settlePinNotes(opened);
   }
   for (const blob of loose.blobs) {
     progress.update(`removing artifact ${blob.sha256}`);
-    if (!result.dry_run) dropBlob(opened, blob);
+    if (!result.dry_run && !dropBlob(opened, blob)) continue;
     result.artifacts += 1;
     result.freed_bytes += blob.bytes;
   }
