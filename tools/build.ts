@@ -38,7 +38,7 @@ async function bundle(input: Record<string, string>, format: 'esm' | 'cjs' = 'es
     entryFileNames: format === 'esm' ? '[name].js' : '[name].cjs',
     chunkFileNames: 'chunks/[name]-[hash].js',
     banner: (chunk) => (chunk.name === 'waddle' ? '#!/usr/bin/env node' : ''),
-    minify: 'dce-only',
+    minify: true,
     comments: { legal: true },
   });
   await build.close();

@@ -23,6 +23,8 @@ function expect(condition: boolean, what: string): void {
 }
 
 try {
+  // What prepack does; its scripts would print into the JSON.
+  run(root, process.execPath, 'tools/build.ts', '--clean');
   const packed = JSON.parse(
     run(root, 'npm', 'pack', '--json', '--ignore-scripts', '--pack-destination', folder),
   );
