@@ -1,5 +1,4 @@
 /** A console line as elements: colours by class, or through CSSOM where they are not of the palette. */
-import type { JSX } from 'preact';
 import { type AnsiColour, type AnsiLook, type AnsiPiece, readAnsi } from './ansi.ts';
 import { Marked } from './marked.tsx';
 
@@ -37,7 +36,7 @@ function classOf(look: AnsiLook): string {
 const ends = ({ fg, bg, inverse }: AnsiLook): { fg: AnsiColour | null; bg: AnsiColour | null } =>
   inverse ? { fg: bg, bg: fg } : { fg, bg };
 
-function styleOf(look: AnsiLook): JSX.CSSProperties | undefined {
+function styleOf(look: AnsiLook): Record<string, string> | undefined {
   const { fg, bg } = ends(look);
   const colour = typeof fg === 'string' ? fg : undefined;
   const background = typeof bg === 'string' ? bg : undefined;

@@ -19,7 +19,10 @@ test('256 and true colours, with semicolons or colons', () => {
   expect(readAnsi(`${ESC}[38;5;208mx`)[0]?.look?.fg).toBe('rgb(255 135 0)');
   expect(readAnsi(`${ESC}[48;5;3mx`)[0]?.look?.bg).toBe(3);
   expect(readAnsi(`${ESC}[38;5;232mx`)[0]?.look?.fg).toBe('rgb(8 8 8)');
-  expect(readAnsi(`${ESC}[38;2;999;80;220;4mx`)[0]?.look).toMatchObject({ fg: 'rgb(255 80 220)', underline: true });
+  expect(readAnsi(`${ESC}[38;2;999;80;220;4mx`)[0]?.look).toMatchObject({
+    fg: 'rgb(255 80 220)',
+    underline: true,
+  });
   expect(readAnsi(`${ESC}[38:2:1:2:3mx`)[0]?.look?.fg).toBe('rgb(1 2 3)');
   expect(readAnsi(`${ESC}[38;5;999mx`)[0]?.look).toBeNull();
 });
@@ -38,10 +41,15 @@ test('a line that went back to its beginning shows what came last', () => {
 
 test('whatever comes, no control character is left', () => {
   fc.assert(
-    fc.property(fc.string({ unit: fc.constantFrom(ESC, '[', ']', 'm', ';', '3', '8', '\r', '\x07', 'a', '\\', '\x9b', 'é') }), (line) => {
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-      expect(stripAnsi(line)).not.toMatch(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/);
-    }),
+    fc.property(
+      fc.string({
+        unit: fc.constantFrom(ESC, '[', ']', 'm', ';', '3', '8', '\r', '\x07', 'a', '\\', '\x9b', 'é'),
+      }),
+      (line) => {
+        // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+        expect(stripAnsi(line)).not.toMatch(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/);
+      },
+    ),
   );
 });
 

@@ -4,12 +4,17 @@
 export function separatorOf(text: string, name: string): string {
   if (/\.tsv$/i.test(name)) return '\t';
   const head = text.slice(0, 10_000).split('\n').slice(0, 5);
-  const score = (mark: string) => Math.min(...head.filter((line) => line !== '').map((line) => line.split(mark).length));
+  const score = (mark: string) =>
+    Math.min(...head.filter((line) => line !== '').map((line) => line.split(mark).length));
   return [',', '\t', ';'].reduce((best, mark) => (score(mark) > score(best) ? mark : best));
 }
 
 /** Rows of cells. `cut`: the text ends in the middle of something, so its last row is left out. */
-export function readDelimited(text: string, separator: string, options: { maxRows: number; cut: boolean }): string[][] {
+export function readDelimited(
+  text: string,
+  separator: string,
+  options: { maxRows: number; cut: boolean },
+): string[][] {
   const rows: string[][] = [];
   let row: string[] = [];
   let cell = '';

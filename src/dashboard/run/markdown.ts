@@ -54,7 +54,11 @@ function readBlocks(lines: readonly string[], depth: number): Block[] {
       at = end + 1;
     } else if (heading !== null) {
       flush();
-      blocks.push({ kind: 'heading', level: heading[1]?.length ?? 1, children: readInline(heading[2] ?? '') });
+      blocks.push({
+        kind: 'heading',
+        level: heading[1]?.length ?? 1,
+        children: readInline(heading[2] ?? ''),
+      });
       at++;
     } else if (RULE.test(line)) {
       flush();
@@ -104,7 +108,8 @@ function readList(lines: readonly string[], from: number, depth: number): { bloc
     const item = ITEM.exec(lines[at] ?? '');
     if (item === null || !same(item[2] ?? '') || RULE.test(lines[at] ?? '')) break;
     const space = item[3] ?? '';
-    const indent = (item[1] ?? '').length + (item[2] ?? '').length + (space.length > 4 || space === '' ? 1 : space.length);
+    const indent =
+      (item[1] ?? '').length + (item[2] ?? '').length + (space.length > 4 || space === '' ? 1 : space.length);
     const own = [item[4] ?? ''];
     at++;
     while (at < lines.length) {
@@ -114,7 +119,16 @@ function readList(lines: readonly string[], from: number, depth: number): { bloc
       const next = lines[at + 1] ?? '';
       if (blank && !(next.trim() !== '' && next.length - next.trimStart().length >= indent)) break;
       // A lazy line goes on with the item's paragraph.
-      if (!blank && !inside && (ITEM.test(line) || HEADING.test(line) || FENCE.test(line) || RULE.test(line) || /^ {0,3}>/.test(line) || own.at(-1)?.trim() === ''))
+      if (
+        !blank &&
+        !inside &&
+        (ITEM.test(line) ||
+          HEADING.test(line) ||
+          FENCE.test(line) ||
+          RULE.test(line) ||
+          /^ {0,3}>/.test(line) ||
+          own.at(-1)?.trim() === '')
+      )
         break;
       own.push(inside ? line.slice(indent) : line.trimStart());
       at++;
@@ -125,7 +139,10 @@ function readList(lines: readonly string[], from: number, depth: number): { bloc
     const following = ITEM.exec(lines[next] ?? '');
     if (next > at && following !== null && same(following[2] ?? '')) at = next;
   }
-  return { block: { kind: 'list', ordered, start: ordered ? Number.parseInt(mark, 10) : 1, items }, next: at };
+  return {
+    block: { kind: 'list', ordered, start: ordered ? Number.parseInt(mark, 10) : 1, items },
+    next: at,
+  };
 }
 
 const ESCAPABLE = /[!-/:-@[-`{-~]/;
@@ -250,10 +267,12 @@ function closingMark(source: string, at: number, mark: string): number {
 }
 
 function readLink(source: string, at: number): { label: string; href: string; end: number } | undefined {
-  const match = /^\[((?:\\.|[^[\]\\])*)\]\(\s*<?([^\s<>()]*(?:\([^\s<>()]*\)[^\s<>()]*)*)>?(?:\s+"[^"]*")?\s*\)/.exec(
-    source.slice(at, at + 4000),
-  );
+  const match =
+    /^\[((?:\\.|[^[\]\\])*)\]\(\s*<?([^\s<>()]*(?:\([^\s<>()]*\)[^\s<>()]*)*)>?(?:\s+"[^"]*")?\s*\)/.exec(
+      source.slice(at, at + 4000),
+    );
   const [whole, label, href] = match ?? [];
-  if (whole === undefined || label === undefined || href === undefined || !SAFE_LINK.test(href)) return undefined;
+  if (whole === undefined || label === undefined || href === undefined || !SAFE_LINK.test(href))
+    return undefined;
   return { label, href, end: at + whole.length };
 }

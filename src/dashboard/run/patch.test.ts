@@ -26,7 +26,9 @@ index 111..222 100644
 });
 
 test('a line that replaces another says where it differs', () => {
-  const [file] = readPatch('diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-rate = 0.10 # keep\n+rate = 0.25 # keep\n');
+  const [file] = readPatch(
+    'diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-rate = 0.10 # keep\n+rate = 0.25 # keep\n',
+  );
   const [before, after] = file?.hunks[0]?.lines ?? [];
   expect(before?.text.slice(...(before.change ?? []))).toBe('10');
   expect(after?.text.slice(...(after.change ?? []))).toBe('25');
@@ -73,5 +75,7 @@ new mode 100755
 test('what is no patch, or a part of one, breaks nothing', () => {
   expect(readPatch('')).toEqual([]);
   expect(readPatch('hello\nworld')).toEqual([]);
-  expect(readPatch('diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1,50 +1,50 @@\n a')[0]?.hunks[0]?.lines).toHaveLength(1);
+  expect(
+    readPatch('diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1,50 +1,50 @@\n a')[0]?.hunks[0]?.lines,
+  ).toHaveLength(1);
 });
