@@ -29,6 +29,11 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'show', summary: 'show a run', load: () => import('./commands/show.ts') },
   { name: 'compare', summary: 'put runs side by side', load: () => import('./commands/compare.ts') },
   {
+    name: 'reproduce',
+    summary: 'run the recorded code again and compare',
+    load: () => import('./commands/reproduce.ts'),
+  },
+  {
     name: 'diff',
     summary: 'tell two runs apart: code, params, environment',
     load: () => import('./commands/diff.ts'),
@@ -55,6 +60,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/export.ts'),
   },
   { name: 'gc', summary: 'reclaim the space of removed runs', load: () => import('./commands/gc.ts') },
+  {
+    name: 'purge',
+    summary: 'take every trace of Waddle out of a repository',
+    load: () => import('./commands/purge.ts'),
+  },
   { name: 'doctor', summary: 'check everything Waddle needs', load: () => import('./commands/doctor.ts') },
   {
     name: '__helper',

@@ -285,6 +285,18 @@ async function compareCode(a: Side, b: Side, env: Opened['context']['env']): Pro
 
 type Values = Record<string, unknown>;
 
+/** How two environments, as runs record them, differ. */
+export function diffEnvironments(
+  a: Values,
+  b: Values,
+): { environment: DiffRow[]; packages: DiffRow[]; data: DataRow[] } {
+  return {
+    environment: rows(plainFacts(a), plainFacts(b)),
+    packages: rows(packagesOf(a), packagesOf(b)),
+    data: dataRows(a, b),
+  };
+}
+
 function isRecord(value: unknown): value is Values {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -2,10 +2,12 @@
 import { existsSync, globSync, mkdirSync, readFileSync, realpathSync } from 'node:fs';
 import { delimiter, dirname, isAbsolute, join, normalize, relative, resolve } from 'node:path';
 import { WaddleError } from '../errors/waddle-error.ts';
-import { findRecordedCode } from '../git/recorded-code.ts';
+import { findRecordedCode, type RecordedCode } from '../git/recorded-code.ts';
+import { findRepository } from '../git/repository.ts';
 import type { Snapshot } from '../git/snapshot-record.ts';
 import { runFolder } from '../journal/layout.ts';
-import { type CopyLink, takeCopy } from '../runner/copy-pool.ts';
+import { type Copy, takeCopy } from '../runner/copy-pool.ts';
+import type { JobPlace } from '../runner/job-place.ts';
 import type { JobCommand } from '../runner/job-process.ts';
 import type { RunPlan } from '../runner/supervise.ts';
 import type { Context, Project } from './context.ts';
@@ -16,40 +18,97 @@ const USUAL_LINKS = ['.venv', 'venv', 'node_modules'];
 
 /** Gives `place` of a run's plan: once the code is pinned, a copy of the pool that only this run works in. */
 export function placeInCopy(job: JobCommand, project: Project, context: Context): RunPlan['place'] {
-  const { layout } = project;
-  const named = linkNames(project);
+  const links = linkNames(project);
   return async (snapshot, runId, signal) => {
-    const { repository } = snapshot;
     const code = await findRecordedCode({
       snapshot,
       env: context.env,
-      privateDir: layout.privateGit,
-      places: [layout.project, context.cwd],
+      privateDir: project.layout.privateGit,
+      places: [project.layout.project, context.cwd],
     });
-    const top = repository ?? layout.project;
-    const inside = relative(top, realpathSync(layout.project));
-    const projectInside = inside.startsWith('..') ? null : inside;
-    const copy = await takeCopy({
-      pool: join(realpathSync(layout.root), 'pool'),
-      runId,
-      code,
-      links: projectInside === null ? [] : linksOf(named, layout.project, projectInside),
-      keep: join(runFolder(layout, runId), 'outputs'),
-      env: context.env,
-      signal,
-    });
-    for (const { message, hint } of copy.warnings) {
-      context.warn(`waddle: ${inert(message)} (${inert(hint)})\n`);
-    }
-    const { folder, noteJob, collect, release } = copy;
-    const moved = moveJob(job, { snapshot, top, folder });
-    if (projectInside !== null) moved.env.WADDLE_CODE = join(folder, projectInside);
-    return { job: moved, noteJob, collect, release };
+    const opened = await openCopy({ snapshot, code, runId, links, project, context, signal });
+    return placeOf(job, opened);
   };
 }
 
+export interface OpenedCopy {
+  copy: Copy;
+  /** Where the recorded paths began when they were recorded. */
+  top: string;
+  /** The job's working folder in the copy. */
+  cwd: string;
+  /** The project folder's place in the copy; null where it is not in that repository. */
+  project: string | null;
+}
+
+/** Takes a copy of the pool for a run, with its links. */
+export async function openCopy(options: {
+  snapshot: Snapshot;
+  code: RecordedCode;
+  runId: string;
+  /** As `linkNames` gives them. */
+  links: readonly string[];
+  project: Project;
+  context: Context;
+  signal?: AbortSignal;
+}): Promise<OpenedCopy> {
+  const { snapshot, code, runId, links, context, signal } = options;
+  const { layout } = options.project;
+  const inside = await projectPath(snapshot, code, layout.project, context);
+  const copy = await takeCopy({
+    pool: join(realpathSync(layout.root), 'pool'),
+    runId,
+    code,
+    links:
+      inside === null
+        ? []
+        : links.map((name) => ({ from: join(layout.project, name), to: join(inside, name) })),
+    keep: join(runFolder(layout, runId), 'outputs'),
+    env: context.env,
+    signal,
+  });
+  for (const { message, hint } of copy.warnings) {
+    context.warn(`waddle: ${inert(message)} (${inert(hint)})\n`);
+  }
+  const cwd = join(copy.folder, snapshot.prefix);
+  // A folder without recorded files is not in the copy.
+  mkdirSync(cwd, { recursive: true });
+  return {
+    copy,
+    top: snapshot.repository ?? layout.project,
+    cwd,
+    project: inside === null ? null : join(copy.folder, inside),
+  };
+}
+
+/** The project folder relative to the top of the recorded tree, here or where the repository is now. */
+async function projectPath(
+  snapshot: Snapshot,
+  code: RecordedCode,
+  project: string,
+  context: Context,
+): Promise<string | null> {
+  const real = realpathSync(project);
+  const tops = [snapshot.repository];
+  const found = await findRepository({ cwd: real, env: context.env });
+  if (found.kind === 'repository' && found.commonDir === code.gitDir) tops.push(found.top);
+  for (const top of tops) {
+    const inside = top === null ? '..' : relative(top, real);
+    if (!inside.startsWith('..')) return inside;
+  }
+  return null;
+}
+
+/** The job as it runs in the copy. */
+export function placeOf(job: JobCommand, opened: OpenedCopy): JobPlace {
+  const { noteJob, collect, release } = opened.copy;
+  const moved = moveJob(job, opened);
+  if (opened.project !== null) moved.env.WADDLE_CODE = opened.project;
+  return { job: moved, noteJob, collect, release };
+}
+
 /** What `run.link` names, checked; the usual ones, where it names nothing, if they are there. */
-function linkNames({ config, layout }: Project): string[] {
+export function linkNames({ config, layout }: Project): string[] {
   const named = config.run?.link;
   if (named === undefined) return USUAL_LINKS.filter((name) => existsSync(join(layout.project, name)));
   return named.map((name) => {
@@ -70,25 +129,15 @@ function linkNames({ config, layout }: Project): string[] {
   });
 }
 
-function linksOf(names: readonly string[], project: string, inside: string): CopyLink[] {
-  return names.map((name) => ({ from: join(project, name), to: join(inside, name) }));
-}
-
-function moveJob(
-  job: JobCommand,
-  { snapshot, top, folder }: { snapshot: Snapshot; top: string; folder: string },
-): JobCommand {
-  const cwd = join(folder, snapshot.prefix);
-  // A folder without recorded files is not in the copy.
-  mkdirSync(cwd, { recursive: true });
-  const real = realpathSync(job.cwd);
+function moveJob(job: JobCommand, { top, cwd, copy: { folder } }: OpenedCopy): JobCommand {
   const move = (path: string): string => movedPath(path, top, folder) ?? path;
   const env = { ...job.env };
   const editable = editablePaths(job).flatMap((path) => movedPath(path, top, folder) ?? []);
   const paths = (env.PYTHONPATH ?? '').split(delimiter).filter((part) => part !== '');
   env.PYTHONPATH = [...paths.map(move), ...editable].join(delimiter);
   if (env.PWD !== undefined) env.PWD = cwd;
-  return { file: movedFile(job.file, { cwd, real, move }), args: job.args.map(move), cwd, env };
+  const file = movedFile(job.file, { cwd, before: job.cwd, move });
+  return { file, args: job.args.map(move), cwd, env };
 }
 
 /** The same path in the copy, where it is one of the recorded files or folders; what is linked stays what it is. */
@@ -104,11 +153,11 @@ function movedPath(path: string, top: string, folder: string): string | null {
 /** A program in the workspace that is not recorded (`.venv/bin/python`) is run from there. */
 function movedFile(
   file: string,
-  { cwd, real, move }: { cwd: string; real: string; move: (path: string) => string },
+  { cwd, before, move }: { cwd: string; before: string; move: (path: string) => string },
 ): string {
   if (!file.includes('/')) return file;
   if (isAbsolute(file)) return move(file);
-  const here = resolve(real, file);
+  const here = resolve(before, file);
   if (move(here) !== here || existsSync(join(cwd, file)) || !existsSync(here)) return file;
   return here;
 }

@@ -16,6 +16,7 @@ export function superviseHere(
   label: string,
   project: Project,
   context: Context,
+  stdout: NodeJS.WriteStream = process.stdout,
 ): Promise<RunOutcome> {
   ignoreBrokenPipes();
   return supervise(plan, {
@@ -23,7 +24,7 @@ export function superviseHere(
     client: CLIENT,
     env: context.env,
     stdin: process.stdin,
-    stdout: process.stdout,
+    stdout,
     stderr: process.stderr,
     companion: { command: [process.execPath, CLI_FILE] },
     say: context.say,
