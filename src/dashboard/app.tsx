@@ -54,7 +54,6 @@ export function App() {
   return (
     <div class="shell">
       <Top />
-      <OfflineBar />
       <main class="page">
         <View />
       </main>
@@ -68,8 +67,9 @@ export function App() {
 
 function Top() {
   const page = useComputed(() => route.value.page);
+  const offline = connection.value === 'offline';
   return (
-    <header class="top">
+    <header class={`top${offline ? ' cut' : ''}`}>
       <a class="brand" href={workspaceHref()} aria-label="Waddle: all runs">
         <svg viewBox="0 0 32 32" aria-hidden="true">
           <rect width="32" height="32" rx="8" fill="var(--accent)" />
@@ -95,6 +95,7 @@ function Top() {
         )}
       </nav>
       <span class="grow" />
+      {offline && <Offline />}
       <button type="button" class="find" aria-label="Find a run, a metric or an action" onClick={openPalette}>
         <Icon name="search" />
         <span>Find</span>
@@ -122,20 +123,15 @@ function Top() {
   );
 }
 
-/** A thin bar while the server cannot be reached; what is here stays usable. */
-function OfflineBar() {
-  const offline = connection.value === 'offline';
-  return <div>{offline && <Offline />}</div>;
-}
-
+/** In the bar at the top, so that nothing moves: the server cannot be reached; what is here stays usable. */
 function Offline() {
   useClock(1);
   const wait = Math.max(0, Math.ceil(nextTryAt.value / 1000 - now.value));
   return (
     <div class="offline late" role="status">
-      <span>
-        Not connected. What is here stays; new data will come when the server is back
-        {wait > 1 ? ` (trying in ${wait}s)` : ''}.
+      <span class="clip">
+        Not connected. <span class="wide-only">What is here stays.</span>
+        {wait > 1 ? ` Trying in ${wait}s.` : ''}
       </span>
       <button type="button" onClick={connect}>
         Try now

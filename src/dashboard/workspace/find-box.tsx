@@ -87,8 +87,7 @@ export function FindBox() {
         <Icon name={filtering ? 'filter' : 'search'} />
         <input
           ref={input}
-          type="search"
-          list={undefined}
+          type="text"
           class={filtering ? 'mono' : ''}
           aria-label="Find or filter runs"
           aria-invalid={wrong.value !== null}

@@ -12,13 +12,16 @@ export const keys = signal<Keys | null>(null);
 export const chartKeys = signal<readonly string[] | null>(null);
 export const keysFailure = signal<ApiFailure | null>(null);
 
-/** A run that grows may get a new metric: asked at most so often, and only while points come. */
-const REFRESH_MS = 4000;
+/** A run that grows may get a new metric: asked while points come, ever less often as long as there is none. */
+const REFRESH_MS = 400;
+const SELDOM_MS = 60_000;
 
 let request: AbortController | undefined;
+let wait = REFRESH_MS;
 let timer: number | undefined;
 
-async function load(project: string, ids: readonly string[]): Promise<void> {
+/** `quiet`: what all runs have is asked only where the charted ones have something new. */
+async function load(project: string, ids: readonly string[], quiet: boolean): Promise<void> {
   request?.abort();
   const mine = new AbortController();
   request = mine;
@@ -26,8 +29,10 @@ async function load(project: string, ids: readonly string[]): Promise<void> {
     const charted = ids.length === 0 ? Promise.resolve(null) : getKeys({ runs: ids.join() }, mine.signal);
     const of = await charted;
     if (mine.signal.aborted) return;
-    setChartKeys((of?.metrics ?? []).map((entry) => entry.key));
+    const changed = setChartKeys((of?.metrics ?? []).map((entry) => entry.key));
+    wait = changed ? REFRESH_MS : Math.min(SELDOM_MS, wait * 2);
     keysFailure.value = null;
+    if (quiet && !changed) return;
     const all = await getKeys(project === '' ? {} : { project }, mine.signal);
     if (!mine.signal.aborted) keys.value = all;
   } catch (error) {
@@ -35,18 +40,19 @@ async function load(project: string, ids: readonly string[]): Promise<void> {
   }
 }
 
-function setChartKeys(list: readonly string[]): void {
+/** Whether they are others than before. */
+function setChartKeys(list: readonly string[]): boolean {
   const before = chartKeys.peek();
   if (before !== null && before.length === list.length && before.every((key, index) => key === list[index]))
-    return;
+    return false;
   chartKeys.value = list;
+  return true;
 }
 
-export const reloadKeys = (): void =>
-  void load(
-    view.peek().project,
-    chartRuns.peek().map((run) => run.id),
-  );
+export function reloadKeys(): void {
+  const ids = chartRuns.peek().map((run) => run.id);
+  void load(view.peek().project, ids, true);
+}
 
 /** Follows the charted runs; returns how to stop. */
 export function startKeys(ready: () => boolean): () => void {
@@ -57,14 +63,15 @@ export function startKeys(ready: () => boolean): () => void {
     const now = `${project} ${ids.join()}`;
     if (!ready() || now === asked) return;
     asked = now;
-    void load(project, ids);
+    wait = REFRESH_MS;
+    void load(project, ids, false);
   });
   const stopBatch = onBatch((batch) => {
     if (batch.runs.length === 0 && batch.points.length === 0) return;
     timer ??= window.setTimeout(() => {
       timer = undefined;
       if (!document.hidden) reloadKeys();
-    }, REFRESH_MS);
+    }, wait);
   });
   return () => {
     stopEffect();

@@ -438,7 +438,7 @@ function TableState({ count }: { count: number }) {
   return (
     <Empty title="No runs yet">
       <p>They appear here by themselves, as soon as one starts.</p>
-      <Command text="waddle run train.py" />
+      <Command text="waddle run -- python train.py" />
     </Empty>
   );
 }

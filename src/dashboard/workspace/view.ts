@@ -159,5 +159,5 @@ export function setSettings(change: Partial<ChartSettings>): void {
 
 /** A filter of the filter language, rather than words to find: it compares something. */
 export function isFilter(text: string): boolean {
-  return /[=<>~]|\b(is\s+(not\s+)?null|like|in\s*\()/i.test(text) || /^\s*not\s*\(/i.test(text);
+  return /[=<>~]|\b(is\s+(not\s+)?null|like\s+'|in\s*\()/i.test(text) || /^\s*not\s*\(/i.test(text);
 }

@@ -8,12 +8,12 @@ import type { ChartContext } from '../chart/context.ts';
 import { ChartGrid, type GridOptions } from '../chart/grid.tsx';
 import { sectionsOf } from '../chart/layout.ts';
 import { Command } from '../parts/copy-button.tsx';
-import { Empty } from '../parts/states.tsx';
+import { Empty, Failed } from '../parts/states.tsx';
 import { useShortcuts } from '../shell/keyboard.ts';
 import { useCommands } from '../shell/palette.tsx';
 import { navigate, runHref } from '../shell/router.ts';
 import { askedColumns, type Column, defaultColumns, readColumn } from './columns.ts';
-import { chartKeys, keys, startKeys } from './keys-store.ts';
+import { chartKeys, keys, keysFailure, reloadKeys, startKeys } from './keys-store.ts';
 import { RunTable } from './run-table.tsx';
 import { chartGroups, chartRuns, pointer, showUsual } from './shown-runs.ts';
 import { Toolbar } from './toolbar.tsx';
@@ -237,12 +237,14 @@ function Charts() {
       <div class="grid" />
     );
   }
+  if (known === null && keysFailure.value !== null)
+    return <Failed failure={keysFailure.value} retry={reloadKeys} />;
   if (runsState.value === 'loading' || (known === null && some)) return <div class="grid" aria-busy="true" />;
   if (!some && view.value.find === '') {
     return (
       <Empty title="Every run draws its curves here" icon="charts">
         <p>Run your script with Waddle, or log from it:</p>
-        <Command text="waddle run train.py --lr 0.01" />
+        <Command text="waddle run -- python train.py --lr 0.01" />
         <Command text="waddle.log({'train/loss': loss}, step)" />
       </Empty>
     );
