@@ -4,13 +4,14 @@ import { basename, dirname, join } from 'node:path';
 import { parseLine } from '../events/line.ts';
 import type { SnapshotRecord } from '../events/schema.ts';
 import { findNestedTrees } from '../git/nested-trees.ts';
-import { listPinned, readNotedPins, settleNotedPins, unpinTree } from '../git/refs.ts';
+import { listPinned, readNotedPins, settleNotedPins, unpinTree, unpinTrees } from '../git/refs.ts';
 import { findRepository } from '../git/repository.ts';
 import { runGit } from '../git/run-git.ts';
 import { listJournals, listRuns } from '../journal/discover.ts';
 import { layoutOf } from '../journal/layout.ts';
 import { openPlainBytes, readLines } from '../journal/reader.ts';
-import type { Opened } from './opened-store.ts';
+import type { Context, Project } from './context.ts';
+import { listLinks, type Opened, withStore } from './opened-store.ts';
 import type { RemovedRun } from './reclaim.ts';
 
 /** A tree that only removed runs recorded, and the repository that holds its pin. */
@@ -18,6 +19,9 @@ export interface LoosePin {
   gitDir: string;
   tree: string;
 }
+
+/** What is needed to look for pins: no store. */
+type Place = Pick<Opened, 'context' | 'layout'>;
 
 /** A pin that no run recorded within this time (ms) was left by a snapshot that was killed. */
 const FORGOTTEN = 86_400_000;
@@ -76,8 +80,8 @@ function treesOf(snapshot: SnapshotRecord): string[] {
 }
 
 /** The trees that other project folders in the repository and its worktrees need; or why that cannot be told. */
-async function treesOfOthers(opened: Opened, gitDir: string): Promise<Set<string> | string> {
-  const folders = await otherProjects(opened, gitDir);
+async function treesOfOthers(place: Place, gitDir: string): Promise<Set<string> | string> {
+  const folders = await otherProjects(place, gitDir);
   if (typeof folders === 'string') return folders;
   const trees = new Set<string>();
   for (const folder of folders) {
@@ -118,8 +122,7 @@ function snapshotsIn(folder: string): SnapshotRecord[] | null {
   return found;
 }
 
-async function pinsOf(opened: Opened, snapshot: SnapshotRecord): Promise<LoosePin[]> {
-  const { context, layout } = opened;
+async function pinsOf({ context, layout }: Place, snapshot: SnapshotRecord): Promise<LoosePin[]> {
   const pins: LoosePin[] = [];
   if (snapshot.tree && snapshot.git_dir) pins.push({ gitDir: snapshot.git_dir, tree: snapshot.tree });
   if (snapshot.nested.length === 0) return pins;
@@ -137,8 +140,7 @@ async function pinsOf(opened: Opened, snapshot: SnapshotRecord): Promise<LoosePi
 }
 
 /** The other project folders in the repository and its linked worktrees; or why they cannot be told. */
-async function otherProjects(opened: Opened, gitDir: string): Promise<string[] | string> {
-  const { context, layout } = opened;
+async function otherProjects({ context, layout }: Place, gitDir: string): Promise<string[] | string> {
   const list = await runGit({ env: context.env, cwd: gitDir, gitDir }, [
     'worktree',
     'list',
@@ -157,7 +159,7 @@ async function otherProjects(opened: Opened, gitDir: string): Promise<string[] |
     // A worktree whose folder is gone has no project folder either; one that git does not trust may.
     if (found.kind === 'dubious-ownership') return `git does not trust the worktree ${top}`;
     if (found.kind !== 'repository') continue;
-    for (const folder of await projectFolders(opened, found.top)) {
+    for (const folder of await projectFolders(context, found.top)) {
       if (folder !== layout.project) folders.push(folder);
     }
   }
@@ -165,8 +167,8 @@ async function otherProjects(opened: Opened, gitDir: string): Promise<string[] |
 }
 
 /** Folders of a worktree with a `.waddle/`: each has a `.gitignore` of its own, so git names it as ignored. */
-async function projectFolders(opened: Opened, top: string): Promise<string[]> {
-  const listed = await runGit({ env: opened.context.env, cwd: top }, [
+async function projectFolders(context: Context, top: string): Promise<string[]> {
+  const listed = await runGit({ env: context.env, cwd: top }, [
     'ls-files',
     '-z',
     '--others',
@@ -189,4 +191,70 @@ export async function dropPin(opened: Opened, pin: LoosePin): Promise<void> {
 export async function pruneObjects(opened: Opened, gitDir: string): Promise<void> {
   if (gitDir !== opened.layout.privateGit && !gitDir.startsWith(`${opened.layout.privateGit}/`)) return;
   await runGit({ env: opened.context.env, cwd: gitDir, gitDir }, ['gc', '--quiet', '--prune=1.hour.ago']);
+}
+
+/** A repository outside of `.waddle/` that holds pins of this project folder. */
+export interface PinnedRepository {
+  gitDir: string;
+  /** The trees to let go. */
+  pins: string[];
+  /** Why some of the pins are not among them. */
+  kept: string | null;
+}
+
+/**
+ * For `purge`. In the repository of the project folder every pin goes that no other project folder in it needs; in others
+ * (linked, nested) those that runs of this one recorded or that it noted.
+ */
+export async function findPinnedRepositories(
+  context: Context,
+  { layout }: Pick<Project, 'layout'>,
+): Promise<PinnedRepository[]> {
+  const place = { context, layout };
+  const recorded = new Map<string, Set<string>>();
+  const add = (gitDir: string, trees: readonly string[]): void => {
+    const known = recorded.get(gitDir) ?? new Set();
+    for (const tree of trees) known.add(tree);
+    recorded.set(gitDir, known);
+  };
+  await withStore(context, async (opened) => {
+    for (const row of opened.store.prepare('SELECT body FROM snapshots').all()) {
+      const snapshot = JSON.parse(String(row.body)) as SnapshotRecord;
+      for (const { gitDir, tree } of await pinsOf(place, snapshot)) add(gitDir, [tree]);
+    }
+    for (const { path } of listLinks(opened)) {
+      const found = await findRepository({ cwd: path, env: context.env });
+      if (found.kind === 'repository') add(found.commonDir, []);
+    }
+  });
+  for (const { gitDir, tree } of readNotedPins(layout.privateGit)) add(gitDir, [tree]);
+  const own = await findRepository({ cwd: layout.project, env: context.env });
+  if (own.kind === 'repository') add(own.commonDir, []);
+  const result: PinnedRepository[] = [];
+  for (const [gitDir, trees] of recorded) {
+    if (gitDir.startsWith(`${layout.root}/`) || gitDir === layout.privateGit) continue;
+    const pinned = await listPinned({ gitDir, env: context.env }).catch(() => []);
+    if (pinned.length === 0) continue;
+    const whole = own.kind === 'repository' && own.commonDir === gitDir;
+    const ours = pinned.filter((tree) => whole || trees.has(tree));
+    const others = await treesOfOthers(place, gitDir);
+    if (typeof others === 'string') {
+      result.push({ gitDir, pins: [], kept: `all pins of ${gitDir}: ${others}` });
+      continue;
+    }
+    const pins = ours.filter((tree) => !others.has(tree));
+    const left = pinned.length - pins.length;
+    const kept =
+      left === 0 ? null : `${left} of the pins in ${gitDir}: runs of other project folders need them`;
+    result.push({ gitDir, pins, kept });
+  }
+  return result;
+}
+
+export async function dropRepositoryPins(
+  context: Context,
+  { gitDir, pins }: PinnedRepository,
+): Promise<void> {
+  if (pins.length === 0) return;
+  await unpinTrees({ gitDir, env: context.env, trees: new Set(pins) });
 }

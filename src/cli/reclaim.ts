@@ -66,7 +66,7 @@ function newestChange(folder: string): number {
   return newest;
 }
 
-function folderSize(folder: string): number {
+export function folderSize(folder: string): number {
   let bytes = 0;
   for (const path of filesBelow(folder)) bytes += lstatSync(path, { throwIfNoEntry: false })?.size ?? 0;
   return bytes;

@@ -6,7 +6,15 @@
  * - `refs/waddle/trees` is a tree whose entries are pinned trees, each under its own id: the single refs are folded into
  *   it, since hundreds of refs slow down the user's own `fetch` and `log`.
  */
-import { appendFileSync, existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { WaddleError } from '../errors/waddle-error.ts';
 import { type Environment, type Git, needGit, runGit } from './run-git.ts';
@@ -206,7 +214,19 @@ async function deleteSingle(git: Git, trees: readonly string[]): Promise<boolean
   return (await runGit(git, ['update-ref', '--stdin'], lines.join(''))).ok;
 }
 
-/** For `purge`: every ref of Waddle's out of a repository. */
+/** For `purge`: lets many trees go at once, and leaves no empty folder of refs behind. */
+export async function unpinTrees(options: PinOptions & { trees: ReadonlySet<string> }): Promise<void> {
+  await dropPins(options, (tree) => options.trees.has(tree));
+  for (const name of [single, 'refs/waddle']) {
+    try {
+      rmdirSync(join(options.gitDir, name));
+    } catch {
+      // It is gone, or holds pins.
+    }
+  }
+}
+
+/** Every ref of Waddle's out of a repository. */
 export async function dropAllPins(options: PinOptions): Promise<string[]> {
   return keepPins({ ...options, needed: new Set() });
 }

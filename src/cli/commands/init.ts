@@ -1,4 +1,5 @@
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { CONFIG_FILE } from '../../config/config.ts';
@@ -68,4 +69,23 @@ function addIgnoreRule(folder: string): void {
   if (rules.some((rule) => ['.waddle', '.waddle/', '/.waddle', '/.waddle/'].includes(rule))) return;
   const end = text.includes('\r\n') ? '\r\n' : '\n';
   appendFileSync(path, `${text === '' || text.endsWith('\n') ? '' : end}${IGNORE_RULE}${end}`);
+}
+
+/**
+ * For `purge`: takes the rule out again, and the file with it where nothing else was in it and git does not track it. Tells
+ * whether there was a rule. Where git knows the file without a newline at its end, it gets back the bytes that git knows.
+ */
+export function removeIgnoreRule(context: Context, folder: string, options: { dryRun: boolean }): boolean {
+  const path = join(folder, '.gitignore');
+  const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  const rest = text.replace(/^\.waddle\/\r?\n/m, '');
+  if (rest === text) return false;
+  if (options.dryRun) return true;
+  const env = { ...context.env, GIT_OPTIONAL_LOCKS: '0' };
+  const known = spawnSync('git', ['show', ':./.gitignore'], { cwd: folder, env, encoding: 'utf8' });
+  const bare = rest.replace(/\r?\n$/, '');
+  if (known.status === 0 && known.stdout === bare) writeFileSync(path, bare);
+  else if (rest === '' && known.status !== 0) rmSync(path);
+  else writeFileSync(path, rest);
+  return true;
 }
