@@ -205,8 +205,8 @@ describe('gc of snapshots', () => {
     const { gitDir, trees } = await repository(layout.project);
     const foreign = git(layout.project, 'mktree', '--missing');
     await pinTree({ gitDir, env, tree: foreign });
-    git(layout.project, 'worktree', 'add', '-q', join(layout.project, '..', 'linked'), '-b', 'side');
-    const linked = layoutOf(join(layout.project, '..', 'linked'));
+    const linked = layoutOf(join(temporaryFolder(), 'linked'));
+    git(layout.project, 'worktree', 'add', '-q', linked.project, '-b', 'side');
     ensureProjectFolder(linked);
     writeRun(linked, { snapshot: { git_dir: gitDir, tree: trees[0] } });
     writeRun(linked, {
