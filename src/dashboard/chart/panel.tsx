@@ -65,6 +65,7 @@ class PanelCore {
   #asked: { range: Range | null } | undefined;
   readonly #stop: (() => void)[] = [];
 
+  readonly host: HTMLElement;
   readonly metric: string;
   readonly context: ChartContext;
   readonly size: ReadonlySignal<{ width: number; height: number }>;
@@ -77,6 +78,7 @@ class PanelCore {
     size: ReadonlySignal<{ width: number; height: number }>,
     format: ((value: number) => string) | undefined,
   ) {
+    this.host = host;
     this.metric = metric;
     this.context = context;
     this.size = size;
@@ -207,6 +209,9 @@ class PanelCore {
     }
     this.#picture = picture;
     this.plot.draw(picture);
+    // For whoever looks from outside: how far the drawn data reach.
+    const end = String(Math.max(...picture.lines.map(({ line }) => line.x1[line.n - 1] ?? 0)));
+    if (this.host.dataset.end !== end) this.host.dataset.end = end;
     this.#lift();
   };
 

@@ -1,0 +1,200 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { BrowserContext, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { findChromium, openBrowser } from './support/chromium.ts';
+import { ended, Sandbox, until, WADDLE } from './support/sandbox.ts';
+
+const found = findChromium();
+if ('missing' in found) console.warn(`The page is not tested: ${found.missing}`);
+const executable = 'path' in found ? found.path : '';
+
+const LIVE_JOB = `
+import time, waddle
+for step in range(400):
+    waddle.log({"train/loss": 1 / (1 + step), "val/loss": 2 / (1 + step)}, step=step)
+    time.sleep(0.05)
+`;
+
+const HOSTILE = '<img src=x onerror=document.title=`hacked`><script>document.title=`hacked`</script>';
+const HOSTILE_JOB = `
+import waddle
+bad = ${JSON.stringify(HOSTILE)}
+waddle.log_param(bad, bad)
+waddle.log_tag("tag", bad)
+for step in range(20):
+    waddle.log({bad: step, "loss": step}, step=step)
+print(bad)
+`;
+
+describe.skipIf('missing' in found)('the page in a real browser', () => {
+  let box: Sandbox;
+  let port: number;
+  let browser: BrowserContext;
+  let page: Page;
+  let complaints: string[];
+  let requests: string[];
+
+  beforeAll(async () => {
+    browser = await openBrowser(executable);
+  });
+  afterAll(async () => {
+    await browser?.close();
+  });
+  beforeEach(async () => {
+    box = new Sandbox();
+    port = await freePort();
+    page = await browser.newPage();
+    complaints = [];
+    requests = [];
+    page.on('pageerror', (error) => complaints.push(String(error)));
+    page.on('console', (message) => {
+      if (message.type() === 'error' && !/ERR_CONNECTION|WebSocket/.test(message.text()))
+        complaints.push(message.text());
+    });
+    page.on('request', (request) => requests.push(request.url()));
+  });
+  afterEach(async () => {
+    await page.close();
+    await box.remove();
+  });
+
+  async function freePort(): Promise<number> {
+    const server = createServer();
+    await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
+    const { port: free } = server.address() as AddressInfo;
+    await new Promise((closed) => server.close(closed));
+    return free;
+  }
+
+  async function serve() {
+    const child = box.start(WADDLE, ['serve', '--port', String(port)]);
+    await until(async () => {
+      const answer = await fetch(`http://127.0.0.1:${port}/api/health`).catch(() => null);
+      return answer?.ok === true;
+    }, 'it serves');
+    return child;
+  }
+
+  const url = (path = '/') => `http://127.0.0.1:${port}${path}`;
+  /** How far the drawn line of a metric reaches. */
+  const drawnEnd = async (metric: string): Promise<number> => {
+    const end = await page
+      .locator(`[data-metric="${metric}"] .plot`)
+      .getAttribute('data-end', { timeout: 20_000 });
+    return Number(end ?? Number.NaN);
+  };
+  const runFinished = (name: string, job: string): void => {
+    box.write('job.py', job);
+    const { status, stderr } = box.waddle('run', '--name', name, '--', 'python3', 'job.py');
+    if (status !== 0) throw new Error(stderr);
+  };
+  const noComplaints = () => {
+    expect(complaints).toEqual([]);
+    expect(
+      requests.filter(
+        (one) => !one.startsWith(url()) && !one.startsWith('blob:') && !one.startsWith('data:'),
+      ),
+    ).toEqual([]);
+  };
+
+  it('draws a run while it trains, and goes on after the server was killed, without a reload', async () => {
+    const server = await serve();
+    box.write('job.py', LIVE_JOB);
+    await page.goto(url());
+    await page.getByText('No runs yet').waitFor();
+    const job = box.start(WADDLE, ['run', '--name', 'growing', '--', 'python3', 'job.py']);
+    await page.getByRole('link', { name: 'growing' }).waitFor();
+    const first = await drawnEnd('train/loss');
+    await until(async () => (await drawnEnd('train/loss')) > first + 20, 'the line grows');
+    expect(await drawnEnd('val/loss')).toBeGreaterThan(0);
+
+    const gone = ended(server);
+    server.kill('SIGKILL');
+    await gone;
+    await page.getByText('Not connected').waitFor();
+    const before = await drawnEnd('train/loss');
+    await serve();
+    await until(async () => (await drawnEnd('train/loss')) > before + 20, 'the line grows again');
+    await page.getByText('Not connected').waitFor({ state: 'detached' });
+    expect(requests.filter((one) => one === url())).toHaveLength(1);
+    job.kill('SIGTERM');
+    noComplaints();
+  });
+
+  it('keeps a hostile name, param, tag and metric inert, in the table and in the charts', async () => {
+    runFinished(HOSTILE, HOSTILE_JOB);
+    await serve();
+    await page.goto(url('/?rail=900&group=tags.tag'));
+    await page.locator('[data-metric="loss"] .plot[data-end="19"]').waitFor();
+    await page.getByRole('link', { name: HOSTILE }).first().waitFor();
+    expect(await page.locator('img').count()).toBe(0);
+    expect(await page.title()).not.toContain('hacked');
+    noComplaints();
+  });
+
+  it('finds, filters, says what it does not understand, and keeps it all in the link', async () => {
+    const job = 'import waddle\nwaddle.log_param("lr", 0.1)\nwaddle.log({"loss": 1}, step=1)\n';
+    runFinished('alpha', job);
+    runFinished('beta', job.replace('0.1', '0.5'));
+    await serve();
+    await page.goto(url());
+    await page.getByRole('link', { name: 'beta' }).waitFor();
+    await page.keyboard.press('/');
+    await page.keyboard.type('params.lr < 0.2');
+    await page.getByRole('link', { name: 'beta' }).waitFor({ state: 'detached' });
+    expect(await page.getByRole('link', { name: 'alpha' }).count()).toBe(1);
+    await until(() => page.url().includes('find=params.lr'), 'the link has the filter');
+    await page.getByRole('combobox', { name: 'Find or filter runs' }).fill('params.lr < and');
+    await page.getByRole('alert').getByText('^^^').waitFor();
+    await page.getByRole('combobox', { name: 'Find or filter runs' }).fill('beta');
+    await page.getByRole('link', { name: 'beta' }).waitFor();
+    await page.getByRole('link', { name: 'beta' }).click();
+    await until(() => page.url().includes('/runs/'), 'the run is shown');
+    await page.goBack();
+    await page.getByRole('link', { name: 'beta' }).waitFor();
+    expect(new URL(page.url()).search).toBe('?find=beta');
+  });
+
+  it('archives with an undo, and answers the keyboard', async () => {
+    runFinished('only-one', 'import waddle\nwaddle.log({"loss": 1}, step=1)\n');
+    await serve();
+    await page.goto(url());
+    const run = page.getByRole('link', { name: 'only-one' });
+    await run.waitFor();
+    for (const key of ['j', 'x', 'a']) await page.keyboard.press(key);
+    await run.waitFor({ state: 'detached' });
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await run.waitFor();
+    await page.keyboard.press('?');
+    await page.getByRole('dialog', { name: 'Keyboard shortcuts' }).getByText('Next run').waitFor();
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('Control+k');
+    await page.keyboard.type('only');
+    await page.getByRole('option', { name: 'only-one' }).waitFor();
+    await page.keyboard.press('Enter');
+    await until(() => page.url().includes('/runs/'), 'the palette leads to the run');
+    noComplaints();
+  });
+
+  it('costs nothing while nothing changes', async () => {
+    runFinished('still', 'import waddle\nfor s in range(50):\n    waddle.log({"loss": s}, step=s)\n');
+    await serve();
+    let frames = 0;
+    page.on('websocket', (socket) => socket.on('framereceived', () => frames++));
+    await page.goto(url());
+    await page.locator('[data-metric="loss"] .plot[data-end="49"]').waitFor();
+    await new Promise((wake) => setTimeout(wake, 1500));
+    requests.length = 0;
+    frames = 0;
+    const session = await browser.newCDPSession(page);
+    await session.send('Performance.enable');
+    const busy = async () =>
+      (await session.send('Performance.getMetrics')).metrics.find((one) => one.name === 'TaskDuration')
+        ?.value ?? Number.NaN;
+    const before = await busy();
+    await new Promise((wake) => setTimeout(wake, 3000));
+    expect((await busy()) - before).toBeLessThan(0.15);
+    expect({ requests, frames }).toEqual({ requests: [], frames: 0 });
+  });
+});
