@@ -1,5 +1,7 @@
+import { copies } from './cases/copies.ts';
 import { ingest } from './cases/ingest.ts';
 import { list } from './cases/list.ts';
+import { livingWithGit } from './cases/living-with-git.ts';
 import { longSeries } from './cases/long-series.ts';
 import { pythonClient } from './cases/python-client.ts';
 import { runCommand } from './cases/run.ts';
@@ -12,6 +14,8 @@ import type { Bench } from './figure.ts';
 export const BENCHES: readonly Bench[] = [
   start,
   snapshot,
+  livingWithGit,
+  copies,
   runCommand,
   pythonClient,
   typescriptClient,
