@@ -448,7 +448,7 @@ function Folder({ artifact, path }: { artifact: Artifact; path: string }) {
     );
   }
   return (
-    <ul class="folder">
+    <ul class="folder-list">
       {listing.value.files.slice(0, 2000).map((one) => (
         <li key={one.path}>
           <button type="button" class="file-row" onClick={() => setParams({ path: one.path })}>

@@ -161,7 +161,7 @@ function Name({ data, name }: { data: RunData; name: string }) {
   };
   if (!editing.value) {
     return (
-      <h1 class="run-name">
+      <h1 class="run-title">
         <button
           ref={button}
           type="button"
@@ -177,7 +177,7 @@ function Name({ data, name }: { data: RunData; name: string }) {
     );
   }
   return (
-    <h1 class="run-name editing">
+    <h1 class="run-title editing">
       <input
         ref={input}
         class="plain-input"

@@ -134,6 +134,7 @@ function Details({ detail }: { detail: RunDetail }) {
   const { run, attempts } = detail;
   const ranks = new Set(detail.writers.flatMap((writer) => (writer.rank === null ? [] : [writer.rank]))).size;
   const command = run.command?.map(quoteWord).join(' ');
+  const args = command === undefined ? (run.argv ?? []).map(quoteWord).join(' ') : '';
   return (
     <dl class="facts">
       {command !== undefined && (
@@ -145,6 +146,11 @@ function Details({ detail }: { detail: RunDetail }) {
         </Fact>
       )}
       {run.entry !== null && <Fact name="Entry">{<code>{run.entry}</code>}</Fact>}
+      {args !== '' && (
+        <Fact name="Arguments">
+          <code>{args}</code>
+        </Fact>
+      )}
       {run.cwd !== null && <Fact name="Folder">{<code>{run.cwd}</code>}</Fact>}
       {run.repo !== null && <Fact name="Repository">{run.repo}</Fact>}
       <Fact name="Project">{run.project}</Fact>
@@ -207,6 +213,13 @@ function Environment({ environment }: { environment: Record<string, unknown> | n
   if (environment === null) return <p class="nothing">Nobody looked at it.</p>;
   const { python, platform, cpu, gpus, memory_bytes: memory, ...rest } = environment;
   const packages = isObject(python) && isObject(python.packages) ? python.packages : {};
+  // What nests is folded away; what a container or the like lacks is not told.
+  const told = Object.entries(rest).filter(([, value]) => value !== null);
+  const single = told.filter(([, value]) => !isObject(value));
+  const groups = told.flatMap(([key, value]): [string, Record<string, unknown>][] => {
+    const held = isObject(value) ? Object.entries(value).filter(([, one]) => one !== null) : [];
+    return held.length > 0 ? [[key, Object.fromEntries(held)]] : [];
+  });
   const list = Array.isArray(gpus) ? gpus.filter(isObject) : [];
   return (
     <>
@@ -235,12 +248,20 @@ function Environment({ environment }: { environment: Record<string, unknown> | n
             )}
           </Fact>
         ))}
-        {Object.entries(rest).map(([key, value]) => (
-          <Fact key={key} name={key.replaceAll('_', ' ')}>
+        {single.map(([key, value]) => (
+          <Fact key={key} name={key === 'node' ? 'Node' : key.replaceAll('_', ' ')}>
             {formatValue(value)}
           </Fact>
         ))}
       </dl>
+      {groups.map(([key, value]) => (
+        <details key={key} class="fold">
+          <summary>
+            <Icon name="chevron" /> {Object.keys(value).length} {key.replaceAll('_', ' ')}
+          </summary>
+          <ValueTable values={value} name={key} label={`Find in ${key.replaceAll('_', ' ')}`} />
+        </details>
+      ))}
       {Object.keys(packages).length > 0 && (
         <details class="fold">
           <summary>

@@ -85,7 +85,8 @@ export function ReproduceTab({ detail }: TabProps) {
       )}
       {snapshot?.incomplete && (
         <p class="callout">
-          <b>The snapshot lacks something.</b> {left > 0 ? `${left} files were left out; ` : ''}see Code.
+          <b>The snapshot lacks something.</b>{' '}
+          {left > 0 ? `${left} ${left === 1 ? 'file was' : 'files were'} left out; ` : ''}see Code.
         </p>
       )}
       {commandsOf(detail.value).map((group) => (

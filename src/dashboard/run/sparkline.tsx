@@ -43,15 +43,23 @@ export function Sparkline({ run, metric, count }: { run: string; metric: string;
     return () => request.abort();
   }, [visible, run, metric, count]);
   const { path, band } = pathsOf(lines.value);
+  const colour = runColour(lookOf(run).slot, dark.value);
   return (
-    <span class="spark" ref={host}>
+    <span class="course" ref={host}>
       {path !== '' && (
         <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} aria-hidden="true">
-          <path d={band} fill={runColour(lookOf(run).slot, dark.value)} fill-opacity="0.15" />
+          <path
+            d={band}
+            fill={colour}
+            fill-opacity="0.3"
+            stroke={colour}
+            stroke-opacity="0.5"
+            stroke-width="1"
+          />
           <path
             d={path}
             fill="none"
-            stroke={runColour(lookOf(run).slot, dark.value)}
+            stroke={colour}
             stroke-width="1.5"
             stroke-linejoin="round"
             stroke-linecap="round"

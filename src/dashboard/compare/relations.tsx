@@ -1,0 +1,444 @@
+/** How params and results go together: parallel coordinates to narrow runs down, and a scatter of any two columns. */
+import { type Signal, useSignal } from '@preact/signals';
+import type { RefObject } from 'preact';
+import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
+import type { Comparison, RunRow } from '../../protocol/api.ts';
+import { lookOf, runColour } from '../chart/run-colours.ts';
+import { Icon } from '../parts/icon.tsx';
+import { MenuButton, MenuItem } from '../parts/popover.tsx';
+import { Empty } from '../parts/states.tsx';
+import { setParams, useParam } from '../run/url-state.ts';
+import { navigate, runHref } from '../shell/router.ts';
+import { dark } from '../shell/theme.ts';
+import {
+  type Brushes,
+  type Column,
+  columnsOf,
+  readBrushes,
+  scaleOf,
+  usualAxes,
+  usualResult,
+  writeBrushes,
+} from './columns.ts';
+import type { Pointer } from './compare-page.tsx';
+
+const colourOf = (run: string): string => runColour(lookOf(run).slot, dark.value);
+
+export function Relations({ comparison, pointer }: { comparison: Comparison; pointer: Pointer }) {
+  const columns = useMemo(() => columnsOf(comparison), [comparison]);
+  if (comparison.runs.length < 2) {
+    return (
+      <Empty title="It takes two runs to relate" icon="compare">
+        <p>Add another above.</p>
+      </Empty>
+    );
+  }
+  return (
+    <div class="scroll relations">
+      <Parallel runs={comparison.runs} columns={columns} pointer={pointer} />
+      <Scatter runs={comparison.runs} columns={columns} pointer={pointer} />
+    </div>
+  );
+}
+
+function useWidth(host: RefObject<HTMLElement | null>): Signal<number> {
+  const width = useSignal(0);
+  useLayoutEffect(() => {
+    const element = host.current;
+    if (element === null) return;
+    const measure = () => {
+      width.value = element.clientWidth;
+    };
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+  return width;
+}
+
+const HEIGHT = 320;
+const TOP = 44;
+const BOTTOM = 12;
+const SIDE = 72;
+/** An axis needs so much room for its ticks. */
+const LEAST = 96;
+
+function Parallel({
+  runs,
+  columns,
+  pointer,
+}: {
+  runs: readonly RunRow[];
+  columns: readonly Column[];
+  pointer: Pointer;
+}) {
+  const host = useRef<HTMLDivElement>(null);
+  const width = useWidth(host);
+  const chosen = useParam('axes');
+  const brushText = useParam('brush');
+  const drag = useSignal<{ id: string; from: number; to: number } | null>(null);
+  const ids = chosen.value === '' ? usualAxes(columns) : chosen.value.split(';').map(decodeURI_);
+  const axes = ids.flatMap((id) => columns.find((one) => one.id === id) ?? []);
+  const scales = useMemo(() => new Map(axes.map((one) => [one.id, scaleOf(one)])), [columns, ids.join()]);
+  const brushes: Brushes = (() => {
+    const held = new Map([...readBrushes(brushText.value)].filter(([id]) => ids.includes(id)));
+    const now = drag.value;
+    if (now && now.to - now.from !== 0)
+      held.set(now.id, [Math.min(now.from, now.to), Math.max(now.from, now.to)]);
+    return held;
+  })();
+  const inside = (index: number): boolean =>
+    [...brushes].every(([id, [from, to]]) => {
+      const at = scales.get(id)?.at(columns.find((one) => one.id === id)?.values[index]);
+      return at !== undefined && at >= from && at <= to;
+    });
+  const kept = runs.map((_, index) => inside(index));
+  const wide = Math.max(width.value, axes.length * LEAST + SIDE);
+  const x = (index: number) =>
+    axes.length < 2 ? wide / 2 : SIDE + (index / (axes.length - 1)) * (wide - 2 * SIDE);
+  const y = (at: number) => TOP + (1 - at) * (HEIGHT - TOP - BOTTOM);
+  const toggle = (id: string) => {
+    const next = ids.includes(id) ? ids.filter((one) => one !== id) : [...ids, id];
+    setParams({ axes: next.map(encodeURI_).join(';') });
+  };
+  const begin = (id: string) => (event: PointerEvent) => {
+    const area = event.currentTarget;
+    if (!(area instanceof SVGElement) || event.button !== 0) return;
+    const box = area.getBoundingClientRect();
+    const at = (one: PointerEvent) => Math.max(0, Math.min(1, 1 - (one.clientY - box.top) / box.height));
+    area.setPointerCapture(event.pointerId);
+    drag.value = { id, from: at(event), to: at(event) };
+    const stop = new AbortController();
+    const end = () => {
+      stop.abort();
+      const now = drag.peek();
+      drag.value = null;
+      const next = new Map(readBrushes(brushText.peek()));
+      if (now && Math.abs(now.to - now.from) > 0.02)
+        next.set(id, [Math.min(now.from, now.to), Math.max(now.from, now.to)]);
+      else next.delete(id);
+      setParams({ brush: writeBrushes(next) });
+    };
+    area.addEventListener(
+      'pointermove',
+      (move) => {
+        if (drag.peek() !== null) drag.value = { id, from: drag.peek()?.from ?? 0, to: at(move) };
+      },
+      { signal: stop.signal },
+    );
+    area.addEventListener('pointerup', end, { signal: stop.signal });
+    area.addEventListener('pointercancel', end, { signal: stop.signal });
+  };
+  const count = kept.filter(Boolean).length;
+  const lifted = pointer.lifted.value;
+  return (
+    <section class="part">
+      <header class="part-head">
+        <h2>Parallel coordinates</h2>
+        <span class="quiet small">
+          {brushes.size > 0 ? `${count} of ${runs.length} runs` : 'drag along an axis to choose a range'}
+        </span>
+        <span class="grow" />
+        {brushes.size > 0 && (
+          <button type="button" class="button bare" onClick={() => setParams({ brush: null })}>
+            <Icon name="reset" /> All runs
+          </button>
+        )}
+        {brushes.size > 0 && count > 0 && count < runs.length && (
+          <a
+            class="button bare"
+            href={`/compare?runs=${runs
+              .filter((_, index) => kept[index])
+              .map((run) => run.id)
+              .join()}&view=relations`}
+          >
+            Compare only these
+          </a>
+        )}
+        <MenuButton label="Choose the axes" icon="columns" text="Axes" class="button bare" wide>
+          {() => (
+            <>
+              {(['param', 'metric', 'run'] as const).map((of) => {
+                const list = columns.filter((one) => one.of === of && (one.differs || ids.includes(one.id)));
+                return (
+                  list.length > 0 && (
+                    <div key={of}>
+                      <p class="menu-title">{{ param: 'Params', metric: 'Results', run: 'Run' }[of]}</p>
+                      {list.slice(0, 300).map((one) => (
+                        <MenuItem key={one.id} checked={ids.includes(one.id)} onPick={() => toggle(one.id)}>
+                          {one.title}
+                        </MenuItem>
+                      ))}
+                    </div>
+                  )
+                );
+              })}
+            </>
+          )}
+        </MenuButton>
+      </header>
+      <div class="parallel" ref={host} tabIndex={0} role="region" aria-label="Parallel coordinates">
+        {axes.length === 0 ? (
+          <p class="nothing">Nothing differs between these runs; choose axes yourself.</p>
+        ) : (
+          width.value > 0 && (
+            <svg
+              width={wide}
+              height={HEIGHT}
+              viewBox={`0 0 ${wide} ${HEIGHT}`}
+              role="img"
+              aria-label={`${runs.length} runs over ${axes.map((one) => one.title).join(', ')}`}
+            >
+              <g class={`parallel-lines${lifted !== null ? ' some' : ''}`}>
+                {runs.map((run, index) => {
+                  const path = pathOf(
+                    axes.map((one) => scales.get(one.id)?.at(one.values[index])),
+                    x,
+                    y,
+                  );
+                  const state = lifted === run.id ? ' lifted' : kept[index] ? '' : ' out';
+                  return (
+                    <g key={run.id} class={`parallel-line${state}`}>
+                      <path d={path} stroke={colourOf(run.id)} />
+                      <path
+                        class="hit"
+                        d={path}
+                        onPointerEnter={() => void (pointer.lifted.value = run.id)}
+                        onPointerLeave={() => void (pointer.lifted.value = null)}
+                        onClick={() => navigate(runHref(run.id))}
+                      >
+                        <title>{run.name}</title>
+                      </path>
+                    </g>
+                  );
+                })}
+              </g>
+              {axes.map((one, index) => {
+                const scale = scales.get(one.id);
+                const brush = brushes.get(one.id);
+                return (
+                  <g key={one.id} transform={`translate(${x(index)} 0)`}>
+                    <text class="axis-title" x="0" y="16" text-anchor="middle">
+                      <title>{one.title}</title>
+                      {shorten(one.title, axes.length < 2 ? 60 : (wide - 2 * SIDE) / (axes.length - 1) / 7)}
+                    </text>
+                    {scale?.log && (
+                      <text class="axis-note" x="0" y="30" text-anchor="middle">
+                        log
+                      </text>
+                    )}
+                    <line class="axis-line" x1="0" x2="0" y1={y(1)} y2={y(0)} />
+                    {scale?.ticks.map((tick) => (
+                      <g key={tick.text}>
+                        <line class="axis-line" x1="-4" x2="0" y1={y(tick.at)} y2={y(tick.at)} />
+                        <text class="axis-tick" x="-8" y={y(tick.at) + 4} text-anchor="end">
+                          {shorten(tick.text, 12)}
+                        </text>
+                      </g>
+                    ))}
+                    {brush && (
+                      <rect
+                        class="brush"
+                        x="-8"
+                        width="16"
+                        rx="3"
+                        y={y(brush[1])}
+                        height={y(brush[0]) - y(brush[1])}
+                      />
+                    )}
+                    <rect
+                      class="brush-area"
+                      x="-14"
+                      width="28"
+                      y={y(1)}
+                      height={y(0) - y(1)}
+                      onPointerDown={begin(one.id)}
+                    />
+                  </g>
+                );
+              })}
+            </svg>
+          )
+        )}
+      </div>
+    </section>
+  );
+}
+
+/** Ids within one value of the address, between semicolons. */
+const encodeURI_ = (id: string): string => id.replaceAll('%', '%25').replaceAll(';', '%3B');
+const decodeURI_ = (id: string): string => id.replaceAll('%3B', ';').replaceAll('%25', '%');
+
+const shorten = (text: string, most: number): string =>
+  text.length <= most ? text : `${text.slice(0, Math.max(3, Math.floor(most) - 1))}…`;
+
+/** A line over the axes; it is broken where a run lacks a value. */
+function pathOf(
+  places: readonly (number | undefined)[],
+  x: (index: number) => number,
+  y: (at: number) => number,
+): string {
+  let path = '';
+  let open = false;
+  places.forEach((at, index) => {
+    if (at === undefined) {
+      open = false;
+      return;
+    }
+    const alone = !open && places[index + 1] === undefined;
+    path += `${open ? 'L' : 'M'}${x(index).toFixed(1)} ${y(at).toFixed(1)}${alone ? 'h0.1' : ''}`;
+    open = true;
+  });
+  return path;
+}
+
+const LEFT = 76;
+const PLOT = 360;
+
+function Scatter({
+  runs,
+  columns,
+  pointer,
+}: {
+  runs: readonly RunRow[];
+  columns: readonly Column[];
+  pointer: Pointer;
+}) {
+  const host = useRef<HTMLDivElement>(null);
+  const width = useWidth(host);
+  const sx = useParam('sx');
+  const sy = useParam('sy');
+  const usualX =
+    columns.find((one) => one.of === 'param' && one.differs && one.numeric) ??
+    columns.find((one) => one.differs && one.of === 'param');
+  const xs = columns.find((one) => one.id === sx.value) ?? usualX ?? columns.at(-1);
+  const ys = columns.find((one) => one.id === sy.value) ?? usualResult(columns) ?? columns[0];
+  if (xs === undefined || ys === undefined) return null;
+  const [scaleX, scaleY] = [scaleOf(xs), scaleOf(ys)];
+  const wide = Math.max(280, Math.min(width.value, 1100));
+  const [inner, tall] = [wide - LEFT - 16, PLOT - 52];
+  const x = (at: number) => LEFT + at * inner;
+  const y = (at: number) => 12 + (1 - at) * tall;
+  const lifted = pointer.lifted.value;
+  const points = runs.flatMap((run, index) => {
+    const [px, py] = [scaleX.at(xs.values[index]), scaleY.at(ys.values[index])];
+    return px === undefined || py === undefined ? [] : [{ run, px: x(px), py: y(py), index }];
+  });
+  const missing = runs.length - points.length;
+  const up = points.find((point) => point.run.id === lifted);
+  // What is pointed at is drawn last: above the others.
+  const ordered = up === undefined ? points : [...points.filter((point) => point !== up), up];
+  return (
+    <section class="part">
+      <header class="part-head scatter-head">
+        <h2>Scatter</h2>
+        {missing > 0 && (
+          <span class="quiet small">
+            {missing} {missing === 1 ? 'run lacks' : 'runs lack'} one of the two
+          </span>
+        )}
+        <span class="grow" />
+        <ColumnChoice
+          label="Horizontal"
+          columns={columns}
+          value={xs.id}
+          onPick={(id) => setParams({ sx: id })}
+        />
+        <ColumnChoice
+          label="Vertical"
+          columns={columns}
+          value={ys.id}
+          onPick={(id) => setParams({ sy: id })}
+        />
+      </header>
+      <div class="scatter" ref={host}>
+        {width.value > 0 && (
+          <svg
+            width={wide}
+            height={PLOT}
+            viewBox={`0 0 ${wide} ${PLOT}`}
+            role="img"
+            aria-label={`${ys.title} over ${xs.title} for ${points.length} runs`}
+          >
+            {scaleX.ticks.map((tick) => (
+              <g key={tick.text}>
+                <line class="grid-line" x1={x(tick.at)} x2={x(tick.at)} y1={12} y2={12 + tall} />
+                <text class="axis-tick" x={x(tick.at)} y={tall + 28} text-anchor="middle">
+                  {shorten(tick.text, 14)}
+                </text>
+              </g>
+            ))}
+            {scaleY.ticks.map((tick) => (
+              <g key={tick.text}>
+                <line class="grid-line" x1={LEFT} x2={LEFT + inner} y1={y(tick.at)} y2={y(tick.at)} />
+                <text class="axis-tick" x={LEFT - 8} y={y(tick.at) + 4} text-anchor="end">
+                  {shorten(tick.text, 10)}
+                </text>
+              </g>
+            ))}
+            <text class="axis-title" x={LEFT + inner / 2} y={PLOT - 6} text-anchor="middle">
+              {xs.title}
+              {scaleX.log ? ' (log)' : ''}
+            </text>
+            {ordered.map(({ run, px, py, index }) => (
+              <a
+                key={run.id}
+                href={runHref(run.id)}
+                aria-label={`${run.name}: ${textOf(xs, index)}, ${textOf(ys, index)}`}
+              >
+                <circle
+                  class={`point${lifted === run.id ? ' lifted' : lifted !== null ? ' out' : ''}`}
+                  cx={px}
+                  cy={py}
+                  r="5.5"
+                  fill={colourOf(run.id)}
+                  onPointerEnter={() => void (pointer.lifted.value = run.id)}
+                  onPointerLeave={() => void (pointer.lifted.value = null)}
+                />
+              </a>
+            ))}
+            {up && (
+              <g class="point-label" transform={`translate(${up.px} ${up.py - 14})`}>
+                <text text-anchor={up.px > wide - 160 ? 'end' : up.px < LEFT + 120 ? 'start' : 'middle'}>
+                  {shorten(up.run.name, 40)}: {textOf(xs, up.index)}, {textOf(ys, up.index)}
+                </text>
+              </g>
+            )}
+          </svg>
+        )}
+      </div>
+    </section>
+  );
+}
+
+function textOf(column: Column, index: number): string {
+  const value = column.values[index];
+  return typeof value === 'number' ? column.format(value) : (value ?? '–');
+}
+
+function ColumnChoice(props: {
+  label: string;
+  columns: readonly Column[];
+  value: string;
+  onPick: (id: string) => void;
+}) {
+  return (
+    <label class="select">
+      <span class="quiet">{props.label}</span>
+      <select value={props.value} onChange={(event) => props.onPick(event.currentTarget.value)}>
+        {(['param', 'metric', 'run'] as const).map((of) => (
+          <optgroup key={of} label={{ param: 'Params', metric: 'Results', run: 'Run' }[of]}>
+            {props.columns
+              .filter((one) => one.of === of)
+              .map((one) => (
+                <option key={one.id} value={one.id}>
+                  {one.title}
+                </option>
+              ))}
+          </optgroup>
+        ))}
+      </select>
+    </label>
+  );
+}
