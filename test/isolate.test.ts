@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { takeSlot } from '../src/runner/pool-lock.ts';
+import { killIsolated } from './support/kill-isolated.ts';
 import { ended, Sandbox, until, WADDLE } from './support/sandbox.ts';
 
 let sandbox: Sandbox;
@@ -116,4 +117,11 @@ test('parallel jobs do not meet; a copy whose supervisor was killed is taken ove
   expect(next.stdout).toBe(`${join(pool, slot, 'code')}\nREADME\ntrain.py\n`);
   expect(read(join(outputs(id), 'left'))).toBe('left');
   for (const each of held) each.release();
+});
+
+test('killed at random moments: the next job sees exactly its own code', async () => {
+  for (let n = 0; n < 300; n += 1) sandbox.write(`code/file${n}`, `${n}\n`);
+  const { killed, copies } = await killIsolated({ sandbox, rounds: 5, seed: 11 });
+  expect(killed).toBeGreaterThan(0);
+  expect(copies).toBeLessThanOrEqual(2);
 });

@@ -111,18 +111,35 @@ export async function takeCopy(options: {
   }
 }
 
-/** For `gc`: removes the copies that nobody uses; what jobs of killed supervisors left in them is kept first. Gives their number. */
-export async function dropIdleCopies(pool: string, env: Environment): Promise<number> {
-  if (!existsSync(pool)) return 0;
-  const slots = takeIdleSlots(pool);
-  for (const { slot, forget } of slots) {
+/**
+ * For `gc`: removes the copies that nobody uses and that no run has used for `minAgeMs`; what jobs of killed supervisors
+ * left in them is kept first. With `dry` they are only named. Gives the folders.
+ */
+export async function dropIdleCopies(
+  pool: string,
+  options: { minAgeMs: number; dry: boolean; env: Environment; onDrop(folder: string): void },
+): Promise<string[]> {
+  if (!existsSync(pool)) return [];
+  const dropped: string[] = [];
+  for (const { slot, forget, release } of takeIdleSlots(pool)) {
     const place = join(pool, slot);
+    const used = lstatSync(join(place, 'state.json'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+    if (Date.now() - used < options.minAgeMs) {
+      release();
+      continue;
+    }
+    options.onDrop(place);
+    dropped.push(place);
+    if (options.dry) {
+      release();
+      continue;
+    }
     const state = readState(place);
-    if (state !== null && state.keep !== null) await collect(place, state, env);
+    if (state !== null && state.keep !== null) await collect(place, state, options.env);
     await rm(place, { recursive: true, force: true });
     forget();
   }
-  return slots.length;
+  return dropped;
 }
 
 /** Copies of the same tree first, then those of the same repository; others are not pointed at it. */

@@ -38,16 +38,23 @@ export function takeSlot(pool: string, run: string, prefer: (slots: string[]) =>
       rmSync(join(pool, `${name}.claim`), { force: true });
     },
   });
-  const { free, held } = tokens(pool);
-  for (const slot of prefer(free)) {
-    if (isWorkedIn(join(pool, slot))) continue;
-    if (move(join(pool, `${slot}.free`), join(pool, `${slot}.held-${name}`))) return hold(slot, false);
-  }
-  for (const { slot, by } of held) {
-    if (isInUse(pool, slot, by)) continue;
-    if (!move(join(pool, `${slot}.held-${by}`), join(pool, `${slot}.held-${name}`))) continue;
-    rmSync(join(pool, `${by}.claim`), { force: true });
-    return hold(slot, true);
+  // Where others are faster, there may be another by now: a new copy costs more than a look.
+  for (let attempt = 0, lost = true; lost && attempt < 8; attempt += 1) {
+    lost = false;
+    const { free, held } = tokens(pool);
+    for (const slot of prefer(free)) {
+      if (isWorkedIn(join(pool, slot))) continue;
+      if (move(join(pool, `${slot}.free`), join(pool, `${slot}.held-${name}`))) return hold(slot, false);
+      lost = true;
+    }
+    for (const { slot, by } of held) {
+      if (isInUse(pool, slot, by)) continue;
+      if (move(join(pool, `${slot}.held-${by}`), join(pool, `${slot}.held-${name}`))) {
+        rmSync(join(pool, `${by}.claim`), { force: true });
+        return hold(slot, true);
+      }
+      lost = true;
+    }
   }
   const slot = randomBytes(3).toString('hex');
   writeFileSync(join(pool, `${slot}.held-${name}`), '', { flag: 'wx' });

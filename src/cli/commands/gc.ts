@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { WaddleError } from '../../errors/waddle-error.ts';
 import { sealEnded } from '../../ingest/seal-ended.ts';
+import { dropIdleCopies } from '../../runner/copy-pool.ts';
 import type { Context } from '../context.ts';
 import { count, formatBytes } from '../format-number.ts';
 import { example } from '../help.ts';
@@ -15,6 +16,7 @@ import {
   findLooseBlobs,
   findRemovedFolders,
   findStarting,
+  folderSize,
   removeFolder,
 } from '../reclaim.ts';
 import { dropPin, findLoosePins, pruneObjects, settlePinNotes } from '../reclaim-pins.ts';
@@ -32,6 +34,8 @@ interface Reclaimed {
   artifacts: number;
   snapshots: number;
   temporary_files: number;
+  /** Copies of code that isolated runs no longer use. */
+  copies: number;
   sealed_journals: number;
   /** What was left alone, and why. */
   kept: string[];
@@ -64,6 +68,7 @@ function nothing(dry: boolean): Reclaimed {
     artifacts: 0,
     snapshots: 0,
     temporary_files: 0,
+    copies: 0,
     sealed_journals: 0,
     kept: [],
   };
@@ -83,6 +88,7 @@ async function reclaim(opened: Opened, dry: boolean): Promise<Reclaimed> {
   try {
     await reclaimRuns(opened, result, progress);
     reclaimFiles(opened, result);
+    await reclaimCopies(opened, result);
     if (!dry) result.sealed_journals = sealEnded(opened).sealed.length;
     if (!dry && result.runs.length > 0) result.freed_bytes += shrinkStore(opened);
   } finally {
@@ -138,6 +144,21 @@ function reclaimFiles(opened: Opened, result: Reclaimed): void {
   }
 }
 
+/** A copy is made again where it is needed; one that was used lately is soon used again. */
+const COPY_AGE_MS = 7 * 86_400_000;
+
+async function reclaimCopies(opened: Opened, result: Reclaimed): Promise<void> {
+  const dropped = await dropIdleCopies(opened.layout.pool, {
+    minAgeMs: COPY_AGE_MS,
+    dry: result.dry_run,
+    env: opened.context.env,
+    onDrop: (folder) => {
+      result.freed_bytes += folderSize(folder);
+    },
+  });
+  result.copies += dropped.length;
+}
+
 /** Gives the disk back what the database no longer uses, where nobody holds it open; returns the bytes. */
 function shrinkStore(opened: Opened): number {
   const { db, path } = opened.store;
@@ -158,6 +179,7 @@ function describe(result: Reclaimed): string {
     result.artifacts > 0 ? count(result.artifacts, 'stored file') : '',
     result.snapshots > 0 ? count(result.snapshots, 'snapshot') : '',
     result.temporary_files > 0 ? count(result.temporary_files, 'temporary file') : '',
+    result.copies > 0 ? count(result.copies, 'unused copy of code', 'unused copies of code') : '',
   ].filter((part) => part !== '');
   const verb = result.dry_run ? 'Would free' : 'Freed';
   let text =
