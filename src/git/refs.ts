@@ -14,6 +14,7 @@ import {
   renameSync,
   rmdirSync,
   rmSync,
+  statSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { WaddleError } from '../errors/waddle-error.ts';
@@ -105,7 +106,8 @@ export async function pinTree(
   for (let attempt = 0; ; attempt += 1) {
     const result = await runGit(git, ['update-ref', single + tree, tree]);
     if (result.ok) break;
-    // Another process pins the same tree, or folds: its lock is gone in a moment.
+    // Another process pins the same tree, or folds: its lock is gone in a moment. Or in no moment, where it was killed.
+    if (removeStaleLock(gitDir, single + tree)) continue;
     if (attempt >= 5 || !/File exists|cannot lock ref|unable to lock/.test(result.err)) {
       throw new WaddleError(
         'pin-failed',
@@ -157,6 +159,21 @@ export async function listPinned(options: PinOptions): Promise<string[]> {
   return [...new Set([...one, ...many.trees])].sort();
 }
 
+/** git holds a lock for milliseconds; one of ours that is older (ms) than this was left by a killed process. */
+const staleLock = 10_000;
+
+/** Removes the lock of a ref of Waddle's that a killed git left behind; true where there was one. */
+function removeStaleLock(gitDir: string, ref: string): boolean {
+  const path = join(gitDir, `${ref}.lock`);
+  try {
+    if (Date.now() - statSync(path).mtimeMs < staleLock) return false;
+    rmSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Moves the single refs into the tree of trees, in one transaction. Where another process is at it, it is left to that. */
 export async function foldPins(options: PinOptions): Promise<void> {
   const git = place(options);
@@ -179,6 +196,7 @@ async function replacePins(
   } else update = holder === null ? '' : `delete ${folded} ${holder}\n`;
   const deletions = drop.map((tree) => `delete ${single}${tree} ${tree}\n`);
   if (update === '' && deletions.length === 0) return true;
+  for (const ref of [folded, ...drop.map((tree) => single + tree)]) removeStaleLock(git.cwd, ref);
   const result = await runGit(git, ['update-ref', '--stdin'], update + deletions.join(''));
   return result.ok;
 }
@@ -210,6 +228,7 @@ async function dropPins(options: PinOptions, unneeded: (tree: string) => boolean
 }
 
 async function deleteSingle(git: Git, trees: readonly string[]): Promise<boolean> {
+  for (const tree of trees) removeStaleLock(git.cwd, single + tree);
   const lines = trees.map((tree) => `delete ${single}${tree} ${tree}\n`);
   return (await runGit(git, ['update-ref', '--stdin'], lines.join(''))).ok;
 }
