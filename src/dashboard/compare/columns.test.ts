@@ -42,6 +42,7 @@ test('params, results and durations are columns; what is missing or no number is
 });
 
 test('the usual axes are what differs, then a result', () => {
+  expect(usualParam(columns)?.id).toBe('params.lr');
   expect(usualAxes(columns)).toEqual(['params.lr', 'params.model', 'metrics.train/acc.last']);
 });
 

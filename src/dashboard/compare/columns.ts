@@ -109,6 +109,19 @@ export function usualResult(columns: readonly Column[]): Column | undefined {
   return results.toSorted((a, b) => score(b) - score(a))[0];
 }
 
+/** The param that was varied most: over the most decades, else with the most values. */
+export function usualParam(columns: readonly Column[]): Column | undefined {
+  const score = ({ numeric, values }: Column): number => {
+    const held = values.filter((value) => value !== undefined);
+    const numbers = held.filter((value) => typeof value === 'number');
+    const [low, high] = [Math.min(...numbers), Math.max(...numbers)];
+    return (numeric && low > 0 ? Math.log10(high / low) * 100 : 0) + distinct(held) + (numeric ? 1 : 0);
+  };
+  return columns
+    .filter((one) => one.of === 'param' && one.differs)
+    .toSorted((a, b) => score(b) - score(a))[0];
+}
+
 export interface Tick {
   /** 0 at the bottom (or left) to 1. */
   at: number;

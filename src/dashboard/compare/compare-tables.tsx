@@ -18,6 +18,9 @@ type Show = (value: unknown, key: string) => { text: string; title?: string };
 
 /** Rows beyond this are shown on request. */
 const MANY = 120;
+/** Pixels of the first column, and the least of each other: the same in every part, so that a run is one column of the page. */
+const FIRST = 200;
+const EACH = 136;
 
 const showValue: Show = (value) => ({
   text: value === null || value === undefined ? '' : formatValue(value),
@@ -50,12 +53,7 @@ export function CompareTables(props: { comparison: Comparison; alone: boolean; p
   const { comparison } = props;
   const find = useParam('find');
   const system = (row: Row) => row.key.startsWith('system/');
-  const part = (
-    title: string,
-    rows: readonly Row[],
-    show: Show,
-    options: { note?: string; number?: boolean } = {},
-  ) => (
+  const part = (title: string, rows: readonly Row[], show: Show, options: { note?: string } = {}) => (
     <Part
       title={title}
       rows={rows}
@@ -87,12 +85,12 @@ export function CompareTables(props: { comparison: Comparison; alone: boolean; p
         'Results',
         comparison.metrics.filter((row) => !system(row)),
         showMetric,
-        { note: 'last values', number: true },
+        { note: 'last values' },
       )}
       {part('Tags', comparison.tags, showValue)}
       {part('Run', comparison.own, showOwn)}
       {part('Environment', comparison.environment, showValue)}
-      {part('System', comparison.metrics.filter(system), showMetric, { note: 'last values', number: true })}
+      {part('System', comparison.metrics.filter(system), showMetric, { note: 'last values' })}
     </div>
   );
 }
@@ -105,7 +103,6 @@ function Part(props: {
   comparison: Comparison;
   pointer: Pointer;
   note?: string;
-  number?: boolean;
 }) {
   const { rows, show, find, comparison } = props;
   const equalOpen = useSignal(false);
@@ -128,7 +125,13 @@ function Part(props: {
     <section class="part compare-part">
       <header class="part-head">
         <h2>
-          <button type="button" aria-expanded={!shut.value} onClick={() => void (shut.value = !shut.value)}>
+          <button
+            type="button"
+            aria-expanded={!shut.value}
+            onClick={() => {
+              shut.value = !shut.value;
+            }}
+          >
             <Icon name={shut.value ? 'chevron' : 'down'} /> {props.title}
           </button>
         </h2>
@@ -141,9 +144,12 @@ function Part(props: {
           {props.note !== undefined && `, ${props.note}`}
         </span>
       </header>
-      {!shut.value && (
+      {!shut.value && shown.length > 0 && (
         <div class="compare-scroll">
-          <table class={`compare-table${props.number ? ' numbers' : ''}`}>
+          <table
+            class="compare-table"
+            style={{ width: `max(100%, ${FIRST + comparison.runs.length * EACH}px)` }}
+          >
             <thead>
               <tr>
                 <th scope="col">
@@ -154,8 +160,12 @@ function Part(props: {
                     key={run.id}
                     scope="col"
                     class={lifted.value === run.id ? 'lifted' : ''}
-                    onPointerEnter={() => void (lifted.value = run.id)}
-                    onPointerLeave={() => void (lifted.value = null)}
+                    onPointerEnter={() => {
+                      lifted.value = run.id;
+                    }}
+                    onPointerLeave={() => {
+                      lifted.value = null;
+                    }}
                   >
                     <span class="compare-column" title={run.name}>
                       <i class="swatch" style={{ background: runColour(lookOf(run.id).slot, dark.value) }} />
@@ -183,7 +193,13 @@ function Part(props: {
       {!shut.value && (
         <Tools>
           {listed.length > shown.length && (
-            <button type="button" class="button bare" onClick={() => void (all.value = true)}>
+            <button
+              type="button"
+              class="button bare"
+              onClick={() => {
+                all.value = true;
+              }}
+            >
               Show all {listed.length}
             </button>
           )}
@@ -192,7 +208,9 @@ function Part(props: {
               type="button"
               class="button bare equal"
               aria-expanded={equalOpen.value}
-              onClick={() => void (equalOpen.value = !equalOpen.value)}
+              onClick={() => {
+                equalOpen.value = !equalOpen.value;
+              }}
             >
               <Icon name={equalOpen.value ? 'down' : 'chevron'} />
               {equal.length} equal

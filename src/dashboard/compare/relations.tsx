@@ -1,6 +1,8 @@
+// biome-ignore-all lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by keyboard
+// biome-ignore-all lint/a11y/useSemanticElements: a scrolling region
 /** How params and results go together: parallel coordinates to narrow runs down, and a scatter of any two columns. */
 import { type Signal, useSignal } from '@preact/signals';
-import type { RefObject } from 'preact';
+import type { ComponentChildren, RefObject } from 'preact';
 import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import type { Comparison, RunRow } from '../../protocol/api.ts';
 import { lookOf, runColour } from '../chart/run-colours.ts';
@@ -17,6 +19,7 @@ import {
   readBrushes,
   scaleOf,
   usualAxes,
+  usualParam,
   usualResult,
   writeBrushes,
 } from './columns.ts';
@@ -201,15 +204,11 @@ function Parallel({
                   return (
                     <g key={run.id} class={`parallel-line${state}`}>
                       <path d={path} stroke={colourOf(run.id)} />
-                      <path
-                        class="hit"
-                        d={path}
-                        onPointerEnter={() => void (pointer.lifted.value = run.id)}
-                        onPointerLeave={() => void (pointer.lifted.value = null)}
-                        onClick={() => navigate(runHref(run.id))}
-                      >
-                        <title>{run.name}</title>
-                      </path>
+                      <RunLink run={run} pointer={pointer} label={run.name}>
+                        <path class="hit" d={path}>
+                          <title>{run.name}</title>
+                        </path>
+                      </RunLink>
                     </g>
                   );
                 })}
@@ -266,6 +265,33 @@ function Parallel({
   );
 }
 
+/** A run within a drawing: pointed at or focused it is lifted everywhere, pressed it is opened. */
+function RunLink(props: { run: RunRow; pointer: Pointer; label: string; children: ComponentChildren }) {
+  const { run, pointer } = props;
+  const lift = (on: boolean) => () => {
+    pointer.lifted.value = on ? run.id : null;
+  };
+  return (
+    <a
+      class="run-link"
+      href={runHref(run.id)}
+      aria-label={props.label}
+      onPointerEnter={lift(true)}
+      onPointerLeave={lift(false)}
+      onFocus={lift(true)}
+      onBlur={lift(false)}
+      onClick={(event) => {
+        // The router knows links of HTML alone.
+        if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+        event.preventDefault();
+        navigate(runHref(run.id));
+      }}
+    >
+      {props.children}
+    </a>
+  );
+}
+
 /** Ids within one value of the address, between semicolons. */
 const encodeURI_ = (id: string): string => id.replaceAll('%', '%25').replaceAll(';', '%3B');
 const decodeURI_ = (id: string): string => id.replaceAll('%3B', ';').replaceAll('%25', '%');
@@ -309,9 +335,7 @@ function Scatter({
   const width = useWidth(host);
   const sx = useParam('sx');
   const sy = useParam('sy');
-  const usualX =
-    columns.find((one) => one.of === 'param' && one.differs && one.numeric) ??
-    columns.find((one) => one.differs && one.of === 'param');
+  const usualX = usualParam(columns);
   const xs = columns.find((one) => one.id === sx.value) ?? usualX ?? columns.at(-1);
   const ys = columns.find((one) => one.id === sy.value) ?? usualResult(columns) ?? columns[0];
   if (xs === undefined || ys === undefined) return null;
@@ -382,10 +406,11 @@ function Scatter({
               {scaleX.log ? ' (log)' : ''}
             </text>
             {ordered.map(({ run, px, py, index }) => (
-              <a
+              <RunLink
                 key={run.id}
-                href={runHref(run.id)}
-                aria-label={`${run.name}: ${textOf(xs, index)}, ${textOf(ys, index)}`}
+                run={run}
+                pointer={pointer}
+                label={`${run.name}: ${textOf(xs, index)}, ${textOf(ys, index)}`}
               >
                 <circle
                   class={`point${lifted === run.id ? ' lifted' : lifted !== null ? ' out' : ''}`}
@@ -393,10 +418,8 @@ function Scatter({
                   cy={py}
                   r="5.5"
                   fill={colourOf(run.id)}
-                  onPointerEnter={() => void (pointer.lifted.value = run.id)}
-                  onPointerLeave={() => void (pointer.lifted.value = null)}
                 />
-              </a>
+              </RunLink>
             ))}
             {up && (
               <g class="point-label" transform={`translate(${up.px} ${up.py - 14})`}>

@@ -137,7 +137,6 @@ function indexed(index: number): AnsiColour | undefined {
 
 /** Columns that a text takes in a monospaced face: twice as many for wide characters, none for marks. */
 export function columnsOf(text: string): number {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: printable ASCII is what nearly every line is
   if (/^[\x20-\x7e]*$/.test(text)) return text.length;
   let columns = 0;
   for (const char of text) {

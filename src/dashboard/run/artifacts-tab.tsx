@@ -1,3 +1,4 @@
+// biome-ignore-all lint/a11y/useSemanticElements: a list of choices with more than text in each
 /** What the run kept: each artifact with its versions, and a look at it. */
 import type { Artifact } from '../../protocol/api.ts';
 import { formatBytes } from '../format/numbers.ts';

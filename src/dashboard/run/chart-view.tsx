@@ -1,3 +1,4 @@
+// biome-ignore-all lint/a11y/useSemanticElements: a segmented choice, with the roles of radio buttons
 /** A grid of charts with its bar: how x is told, smoothing, scales, and a search. Its state is in the address bar. */
 import { computed, type ReadonlySignal, signal, useComputed } from '@preact/signals';
 import { useMemo } from 'preact/hooks';

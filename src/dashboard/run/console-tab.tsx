@@ -1,3 +1,5 @@
+// biome-ignore-all lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by keyboard
+// biome-ignore-all lint/a11y/useSemanticElements: a segmented choice, with the roles of radio buttons
 /** What the job printed: pages of it are loaded as one scrolls, and the end is followed while it grows. */
 import { batch, signal, useSignal } from '@preact/signals';
 import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
@@ -113,7 +115,7 @@ class ConsoleData {
       void this.#load({ before: first.at }, (page) => {
         const now = this.stretch.peek();
         const next = prepend(now, page);
-        this.added += next.lines.findIndex((line) => line === now.lines[0]);
+        this.added += now.lines[0] === undefined ? 0 : next.lines.indexOf(now.lines[0]);
         return next;
       });
   }

@@ -134,7 +134,7 @@ export function RunHeader({ data, detail }: { data: RunData; detail: RunDetail }
 
 export function HeaderOutline() {
   return (
-    <header class="run-head" aria-busy="true" aria-label="Loading the run">
+    <header class="run-head" aria-busy="true">
       <div class="run-head-line">
         <div class="outline outline-name" />
       </div>

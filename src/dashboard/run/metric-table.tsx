@@ -110,7 +110,13 @@ export function MetricTable({ detail }: { detail: ReadonlySignal<RunDetail> }) {
           </div>
           {found.length === 0 && <p class="nothing">No metric has “{find.value}”.</p>}
           {found.length > shown.length && (
-            <button type="button" class="button bare" onClick={() => void (all.value = true)}>
+            <button
+              type="button"
+              class="button bare"
+              onClick={() => {
+                all.value = true;
+              }}
+            >
               Show all {found.length}
             </button>
           )}

@@ -26,7 +26,13 @@ export function Notes({ data, notes }: { data: RunData; notes: string }) {
     return (
       <div class="notes">
         {notes.trim() !== '' && <Markdown text={notes} />}
-        <button type="button" class="button bare notes-edit" onClick={() => void (draft.value = notes)}>
+        <button
+          type="button"
+          class="button bare notes-edit"
+          onClick={() => {
+            draft.value = notes;
+          }}
+        >
           {notes.trim() === '' ? 'Write a note' : 'Edit'}
         </button>
       </div>
@@ -41,7 +47,9 @@ export function Notes({ data, notes }: { data: RunData; notes: string }) {
         rows={Math.min(24, Math.max(6, draft.value.split('\n').length + 1))}
         maxLength={1_000_000}
         value={draft.value}
-        onInput={(event) => void (draft.value = event.currentTarget.value)}
+        onInput={(event) => {
+          draft.value = event.currentTarget.value;
+        }}
         onKeyDown={(event) => {
           if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) void save();
           else if (event.key === 'Escape' && draft.peek() === notes) draft.value = null;
@@ -51,7 +59,13 @@ export function Notes({ data, notes }: { data: RunData; notes: string }) {
         <button type="button" class="button primary" disabled={saving.value} onClick={() => void save()}>
           Save
         </button>
-        <button type="button" class="button" onClick={() => void (draft.value = null)}>
+        <button
+          type="button"
+          class="button"
+          onClick={() => {
+            draft.value = null;
+          }}
+        >
           Cancel
         </button>
         <span class="quiet small">Markdown; {isMac ? '⌘' : 'Ctrl'} Enter saves</span>

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by keyboard
 /** What one wants to know first: did it work, with what, and how well. */
 import { useComputed, useSignal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
@@ -113,7 +114,7 @@ function Problem({ detail }: { detail: RunDetail }) {
       )}
       {run.reason !== null && run.reason !== run.error_message && <p class="quiet">{run.reason}</p>}
       {run.traceback !== null && (
-        <pre class="traceback" tabIndex={0} aria-label="Traceback">
+        <pre class="traceback" tabIndex={0}>
           {run.traceback.trimEnd()}
         </pre>
       )}
@@ -339,7 +340,13 @@ export function ValueTable(props: { values: Record<string, unknown>; name: strin
       </table>
       {rows.length === 0 && <p class="nothing">Nothing has “{find.value}”.</p>}
       {rows.length > shown.length && (
-        <button type="button" class="button bare" onClick={() => void (all.value = true)}>
+        <button
+          type="button"
+          class="button bare"
+          onClick={() => {
+            all.value = true;
+          }}
+        >
           Show all {rows.length}
         </button>
       )}

@@ -1,3 +1,5 @@
+// biome-ignore-all lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by keyboard
+// biome-ignore-all lint/a11y/useSemanticElements: a scrolling region
 /** A patch, file by file, of which only the rows in view exist. */
 import { useSignal } from '@preact/signals';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
