@@ -557,6 +557,7 @@ describe('signals without a terminal', () => {
     await until(() => pids().length === 2, 'the job runs');
     child.kill('SIGTERM');
     await ended(child);
+    await until(() => journalText().includes('"k":"stop"') === false, 'the helper has sealed the journals');
     expect(newest()).toMatchObject({ status: 'aborted', reason: expect.stringContaining('SIGTERM') });
     await noneLeft();
   });
@@ -622,6 +623,27 @@ describe('stop', () => {
     await ended(child);
     expect(newest()).toMatchObject({ status: 'aborted', signal: 'SIGKILL' });
     await noneLeft();
+  });
+
+  it.each([
+    ['dies of it', '', { exit_code: 143, signal: 'SIGTERM' }],
+    ['calls it a success', 'signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))', { exit_code: 0 }],
+    ['ignores it', 'signal.signal(signal.SIGTERM, signal.SIG_IGN)', { exit_code: 137, signal: 'SIGKILL' }],
+  ])('a script that called init() itself and %s was aborted', async (_how, handler, outcome) => {
+    sandbox.write(
+      'script.py',
+      `import os, signal, sys, time, waddle\n${handler}\nrun = waddle.init(name="it")\nopen("pids", "w").write(str(os.getpid()))\ntime.sleep(60)\n`,
+    );
+    const child = sandbox.start(PYTHON, ['script.py'], {
+      env: { ...sandbox.env, PYTHONPATH: join(ROOT, 'python') },
+    });
+    await until(() => pids().length === 1, 'the script runs');
+    const done = sandbox.waddle('stop', 'it', '--grace', '1s');
+    expect(done.status, done.stderr).toBe(0);
+    await ended(child);
+    // Its helper may be closing the database just now, so this is left to a reader that waits.
+    const { run } = JSON.parse(sandbox.waddle('show', 'it', '--json').stdout);
+    expect(run).toMatchObject({ status: 'aborted', reason: 'stopped by `waddle stop`', ...outcome });
   });
 });
 

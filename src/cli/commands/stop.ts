@@ -1,3 +1,5 @@
+import { constants } from 'node:os';
+import { basename } from 'node:path';
 import type { Command } from 'commander';
 import { WaddleError } from '../../errors/waddle-error.ts';
 import { eventTime } from '../../events/line.ts';
@@ -57,12 +59,13 @@ async function stop(wanted: string, grace: number, context: Context): Promise<vo
   journal.close();
 
   const judged = state.supervisor === null ? 'dead' : judgeLife(state.supervisor);
-  if (judged === 'dead') await stopJobItself(state, grace, label, context);
+  if (judged === 'dead') await stopJobItself(folder, state, grace, label, context);
   else await waitForEnd(folder, state, grace, label, context);
 }
 
 /** Its supervisor is gone, or it never had one: the signals come from here. */
 async function stopJobItself(
+  folder: string,
   state: AttemptState,
   grace: number,
   label: string,
@@ -87,7 +90,34 @@ async function stopJobItself(
     killJob(job.pid, false);
     await until(() => judgeLife(job) === 'dead', PATIENCE_S);
   }
-  context.say(`waddle: run ${label} ${gone ? 'stopped' : `was killed after ${grace} s`}\n`);
+  if (judgeLife(job) === 'dead') tellEnd(folder, state, gone ? 'SIGTERM' : 'SIGKILL');
+  context.say(`waddle: run ${label} ${gone ? 'stopped' : `was killed after ${grace} s`}: aborted\n`);
+}
+
+/**
+ * Nobody else tells that a job without a supervisor was stopped: one that the signal ended wrote nothing, and one that
+ * caught it may have called that a success.
+ */
+function tellEnd(folder: string, state: AttemptState, signal: 'SIGTERM' | 'SIGKILL'): void {
+  const told = readAttempt(folder, state.attempt)?.ended;
+  const journal = JournalWriter.open({
+    folder,
+    role: 'helper',
+    run: basename(folder),
+    client: CLIENT,
+    attempt: state.attempt,
+  });
+  journal.append({
+    k: 'end',
+    t: eventTime(),
+    attempt: state.attempt,
+    status: 'aborted',
+    exit_code: told ? (told.exit_code ?? null) : 128 + constants.signals[signal],
+    signal: told ? (told.signal ?? null) : signal,
+    reason: 'stopped by `waddle stop`',
+    by: 'helper',
+  });
+  journal.close();
 }
 
 async function waitForEnd(
@@ -107,7 +137,7 @@ async function waitForEnd(
   if (ended !== null) {
     const how = ended.signal === 'SIGKILL' ? `was killed after ${grace} s` : 'stopped';
     context.say(`waddle: run ${label} ${how}: ${ended.status}, exit code ${ended.exit_code ?? 'unknown'}\n`);
-  } else if (done) await stopJobItself(now ?? state, grace, label, context);
+  } else if (done) await stopJobItself(folder, now ?? state, grace, label, context);
   else {
     throw new WaddleError(
       'stop-unanswered',
