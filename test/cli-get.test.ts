@@ -115,6 +115,24 @@ describe('get', () => {
     expect(existsSync(join(here, 'ckpt/mine'))).toBe(true);
   });
 
+  test.skipIf(process.platform === 'win32')('a folder of odd names comes back whole', async () => {
+    const source = temporaryFolder();
+    mkdirSync(join(source, 'q"u\\ote'));
+    for (const name of ['q"u\\ote/C:x', 'line\nbreak', '\u{1f986}']) writeFileSync(join(source, name), name);
+    writeFileSync(Buffer.concat([Buffer.from(`${source}/nöt-`), Buffer.from([0xff, 0x41])]), 'bytes');
+    const folder = putFolder(layout.blobs, source);
+    writeRun(layout, {
+      name: 'r',
+      events: [{ k: 'artifact', t: START, name: 'odd', type: 'folder', ...folder }],
+    });
+    const got = await get('r', 'odd');
+    expect(got, got.err).toMatchObject({ code: 0 });
+    expect(readFileSync(join(here, 'odd/q"u\\ote/C:x'), 'utf8')).toBe('q"u\\ote/C:x');
+    // Records are JSON, which holds no bytes: a name that is not UTF-8 comes back as it is shown.
+    expect(readFileSync(join(here, 'odd/nöt-\\xffA'), 'utf8')).toBe('bytes');
+    expect(readdirSync(join(here, 'odd'), { recursive: true })).toHaveLength(5);
+  });
+
   test('a hostile manifest writes nothing', async () => {
     const sha256 = writeBlob(layout, Buffer.from('evil'));
     const file = { size: 4, sha256, mode: 0o644 };
@@ -125,8 +143,6 @@ describe('get', () => {
       ['a//b'],
       ['.'],
       [''],
-      ['a\\b'],
-      ['C:evil'],
       ['a\u0000b'],
       ['good', 'good'],
       ['a', 'a/b'],

@@ -53,7 +53,7 @@ export function hasBlob(blobs: string, sha256: string): boolean {
  * changes meanwhile still gets the hash of what was kept. Memory stays at one chunk.
  * @throws the system's error where the file cannot be read or the store not be written.
  */
-export function putFile(blobs: string, path: string): Blob {
+export function putFile(blobs: string, path: string | Buffer): Blob {
   const source = openSync(path, 'r');
   try {
     const chunk = Buffer.allocUnsafe(CHUNK_BYTES);

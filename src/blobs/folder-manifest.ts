@@ -1,11 +1,11 @@
+import { isUtf8 } from 'node:buffer';
 import { lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import { WaddleError } from '../errors/waddle-error.ts';
 import { type Blob, blobPath, missingBlob, putBytes, putFile } from './blob-store.ts';
 
 /** One file of a folder that was kept. */
 export interface ManifestEntry {
-  /** Relative to the folder, with `/`. */
+  /** Relative to the folder, with `/`. Bytes of names that are not UTF-8 are written `\xNN`. */
   path: string;
   /** Bytes. */
   size: number;
@@ -28,7 +28,7 @@ export interface FolderBlob {
  */
 export function putFolder(blobs: string, folder: string): FolderBlob {
   const entries: ManifestEntry[] = [];
-  collect(blobs, folder, '', entries, new Set());
+  collect(blobs, Buffer.from(folder), '', entries, new Set());
   entries.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
   const manifest: Blob = putBytes(blobs, Buffer.from(JSON.stringify(entries), 'utf8'));
   return {
@@ -40,7 +40,7 @@ export function putFolder(blobs: string, folder: string): FolderBlob {
 
 function collect(
   blobs: string,
-  folder: string,
+  folder: Buffer,
   prefix: string,
   entries: ManifestEntry[],
   above: Set<string>,
@@ -48,8 +48,9 @@ function collect(
   const own = lstatKey(folder);
   if (above.has(own)) return;
   above.add(own);
-  for (const name of readdirSync(folder)) {
-    const path = join(folder, name);
+  for (const bytes of readdirSync(folder, 'buffer')) {
+    const path = Buffer.concat([folder, Buffer.from('/'), bytes]);
+    const name = nameText(bytes);
     const stats = statSync(path, { throwIfNoEntry: false });
     if (stats === undefined) {
       // A broken link keeps nothing; a file that vanished meanwhile neither.
@@ -68,7 +69,21 @@ function collect(
   above.delete(own);
 }
 
-function lstatKey(folder: string): string {
+/** A name as text; of one that is not UTF-8, each byte that belongs to no character is written `\xNN`. */
+function nameText(name: Buffer): string {
+  if (isUtf8(name)) return name.toString('utf8');
+  let text = '';
+  for (let at = 0; at < name.length; ) {
+    const from = at;
+    const length = [1, 2, 3, 4].find((many) => isUtf8(name.subarray(from, from + many)));
+    if (length === undefined) text += `\\x${name.toString('hex', at, at + 1)}`;
+    else text += name.toString('utf8', at, at + length);
+    at += length ?? 1;
+  }
+  return text;
+}
+
+function lstatKey(folder: Buffer): string {
   const stats = statSync(folder);
   return `${stats.dev}:${stats.ino}`;
 }

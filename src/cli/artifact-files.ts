@@ -1,7 +1,7 @@
 /** Bringing an artifact's bytes back to disk: verified, never half a file, never outside the place that was named. */
 import { createHash, randomBytes } from 'node:crypto';
 import { createWriteStream, linkSync, lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { ManifestEntry } from '../blobs/folder-manifest.ts';
 import { isSystemError, WaddleError } from '../errors/waddle-error.ts';
@@ -42,10 +42,13 @@ export function badManifest(what: string): WaddleError {
   );
 }
 
-/** Whether a manifest's path is relative and stays in its folder, on every system. */
+/**
+ * Whether a manifest's path is relative and stays in its folder. A backslash parts folders on Windows alone; elsewhere it
+ * is a character of names, and a byte that is not UTF-8 is written with one (`\xNN`).
+ */
 function isInside(path: string): boolean {
-  if (path === '' || path.startsWith('/') || path.includes('\0') || path.includes('\\')) return false;
-  if (/^[A-Za-z]:/.test(path)) return false;
+  if (path === '' || path.startsWith('/') || path.includes('\0')) return false;
+  if (sep === '\\' && (path.includes('\\') || /^[A-Za-z]:/.test(path))) return false;
   return path.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
 }
 
