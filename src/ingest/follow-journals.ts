@@ -67,7 +67,7 @@ export async function followJournals(options: FollowOptions): Promise<void> {
 function replacedError(path: string): WaddleError {
   return new WaddleError(
     'store-replaced',
-    `${path} was deleted or replaced while it was in use.`,
+    `${path} was deleted or replaced while it was in use`,
     'Start the command again: the database is built anew from the journals.',
   );
 }

@@ -68,7 +68,7 @@ function notFoundError(store: Store, text: string): WaddleError {
   const count = Number(store.prepare('SELECT count(*) AS n FROM runs WHERE removed = 0').get()?.n ?? 0);
   return new WaddleError(
     'run-not-found',
-    `There is no run ${JSON.stringify(text)} here.`,
+    `there is no run ${JSON.stringify(text)} here`,
     count === 0
       ? 'This project folder has no runs yet: `waddle run` makes one, and --dir names another folder.'
       : 'A run is named by its id, its name, at least 4 characters of its id, or @last: see `waddle ls`.',
@@ -80,7 +80,7 @@ function ambiguousError(text: string, rows: Record<string, unknown>[]): WaddleEr
   const more = rows.length > names.length ? ` and ${rows.length - names.length} more` : '';
   return new WaddleError(
     'run-ambiguous',
-    `${JSON.stringify(text)} fits ${rows.length} runs: ${names.join(', ')}${more}.`,
+    `${JSON.stringify(text)} fits ${rows.length} runs: ${names.join(', ')}${more}`,
     'Give more characters of the id.',
   );
 }

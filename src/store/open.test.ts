@@ -123,6 +123,28 @@ describe('opening', () => {
   });
 });
 
+describe('in the folder of another user', () => {
+  it.runIf(process.getuid?.() === 0)('reads what is there', () => {
+    const store = openStore(path);
+    const { epoch } = store;
+    store.close();
+    chmodSync(folder, 0o755);
+    const script = `
+      import { openStore } from ${JSON.stringify(join(import.meta.dirname, 'open.ts'))};
+      const reading = openStore(process.argv[1], { readOnly: true });
+      process.stdout.write(reading.epoch);
+      try { openStore(process.argv[1]); } catch (error) { process.stdout.write(' ' + error.code); }
+    `;
+    const { stdout, stderr } = spawnSync(
+      process.execPath,
+      ['--input-type=module-typescript', '-e', script, path],
+      { encoding: 'utf8', uid: 65534, gid: 65534, cwd: '/' },
+    );
+    expect(stderr).toBe('');
+    expect(stdout).toBe(`${epoch} store-read-only`);
+  });
+});
+
 describe('on a read-only disk', () => {
   const canMount = spawnSync(UNSHARE, ['-rm', 'true']).status === 0;
   it.runIf(canMount)('reads what is there, and says why it cannot write', () => {

@@ -131,7 +131,7 @@ function openForReading(path: string): Store {
   if (!existsSync(path)) {
     throw new WaddleError(
       'store-missing',
-      `There is no database at ${path}.`,
+      `there is no database at ${path}`,
       'Run any command that reads runs, such as `waddle ls`: it builds the database from the journals.',
     );
   }
@@ -144,7 +144,7 @@ function openForReading(path: string): Store {
         ? foreignError(path)
         : new WaddleError(
             'store-older',
-            `${path} was made by an older Waddle and cannot be migrated while it is only read.`,
+            `${path} was made by an older Waddle and cannot be migrated while it is only read`,
             'Run `waddle ls` where the folder can be written.',
           );
     }
@@ -168,7 +168,9 @@ function openReadOnlyDatabase(path: string): DatabaseSync {
     return db;
   } catch (error) {
     db.close();
-    if (sqliteCode(error) !== SQLITE.CANTOPEN || canWrite(dirname(path))) throw error;
+    // A read-only disk is the first; another user's folder, where the file itself may not be written either, the second.
+    const code = sqliteCode(error);
+    if ((code !== SQLITE.CANTOPEN && code !== SQLITE.READONLY) || canWrite(dirname(path))) throw error;
     const url = pathToFileURL(path);
     url.searchParams.set('immutable', '1');
     return new DatabaseSync(url, { readOnly: true });
@@ -222,7 +224,7 @@ function migrate(db: DatabaseSync, path: string): void {
 function newerError(path: string, version: number): WaddleError {
   return new WaddleError(
     'store-newer',
-    `${path} was made by a newer Waddle (its version is ${version}, this one knows ${SCHEMA_VERSION}).`,
+    `${path} was made by a newer Waddle (its version is ${version}, this one knows ${SCHEMA_VERSION})`,
     'Update Waddle, or name another file as "db" in waddle.json: this Waddle builds it from the journals.',
   );
 }
@@ -230,7 +232,7 @@ function newerError(path: string, version: number): WaddleError {
 function foreignError(path: string): WaddleError {
   return new WaddleError(
     'store-corrupt',
-    `${path} is not a Waddle database.`,
+    `${path} is not a Waddle database`,
     'Name another file as "db" in waddle.json, or move this one away: Waddle builds a new one from the journals.',
   );
 }
@@ -238,7 +240,7 @@ function foreignError(path: string): WaddleError {
 function readOnlyError(path: string, cause?: unknown): WaddleError {
   return new WaddleError(
     'store-read-only',
-    `${path} cannot be written.`,
+    `${path} cannot be written`,
     'Make its folder writable, or name a file elsewhere as "db" in waddle.json: it is built from the journals.',
     { cause },
   );
@@ -268,7 +270,7 @@ export function storeError(path: string, error: unknown): unknown {
   if (code === SQLITE.CORRUPT || code === SQLITE.NOTADB) {
     return new WaddleError(
       'store-corrupt',
-      `${path} is damaged or is not a database (${error.message}).`,
+      `${path} is damaged or is not a database (${error.message})`,
       'Move it away with its -wal and -shm files: Waddle builds a new one from the journals, with nothing lost.',
       { cause: error },
     );
@@ -281,7 +283,7 @@ export function storeError(path: string, error: unknown): unknown {
   if (code === SQLITE.BUSY || code === SQLITE.LOCKED) {
     return new WaddleError(
       'store-busy',
-      `${path} is held by another process.`,
+      `${path} is held by another process`,
       'Try again; if it stays so, look for a program that keeps the database locked.',
       { cause: error },
     );
@@ -289,7 +291,7 @@ export function storeError(path: string, error: unknown): unknown {
   if (code === SQLITE.FULL || isSystemError(error, 'ENOSPC')) {
     return new WaddleError(
       'store-full',
-      `There is no room for ${path}.`,
+      `there is no room for ${path}`,
       'Free some space: the journals are kept, and the database catches up.',
       { cause: error },
     );
@@ -301,7 +303,7 @@ export function storeError(path: string, error: unknown): unknown {
   ) {
     return new WaddleError(
       'store-unusable',
-      `${path} cannot be opened (${error.message}).`,
+      `${path} cannot be opened (${error.message})`,
       'Check the folder and its permissions, or name another file as "db" in waddle.json.',
       { cause: error },
     );
