@@ -23,6 +23,13 @@ const { values: flags } = parseArgs({
 const root = join(import.meta.dirname, '..');
 if (!flags['no-build']) execFileSync(process.execPath, ['tools/build.ts'], { cwd: root, stdio: 'inherit' });
 const scratch = mkdtempSync(join(tmpdir(), 'waddle-bench-'));
+// A benchmark that is ended leaves nothing behind either.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    rmSync(scratch, { recursive: true, force: true });
+    process.exit(130);
+  });
+}
 const figures: Figure[] = [];
 let failed = false;
 
