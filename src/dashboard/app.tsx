@@ -82,7 +82,7 @@ function Top() {
             stroke-linejoin="round"
           />
         </svg>
-        <span class="clip folder">{health.value?.folder ?? 'Waddle'}</span>
+        <span class="clip brand-folder">{health.value?.folder ?? 'Waddle'}</span>
       </a>
       <nav aria-label="Views">
         <a href={workspaceHref()} aria-current={page.value === 'workspace' ? 'page' : undefined}>

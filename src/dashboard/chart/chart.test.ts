@@ -217,5 +217,7 @@ describe('the grid', () => {
       row.type === 'head' ? row.title : row.panels.map((panel) => panel.key).join(),
     );
     expect(rows).toEqual(['Metrics', 'a,b', 'c', 'x']);
+    const [, row] = layOut(sectionsOf(['only'], []), { ...options, sizes: new Map(), moves: [] });
+    expect(row?.type === 'panels' && row.panels[0]?.width).toBe(494);
   });
 });

@@ -56,7 +56,7 @@ export interface ChartContext {
   lifted: Signal<string | null>;
   /** Where the pointer is, in x, and in which panel. */
   cursor: Signal<{ x: number; panel: object } | null>;
-  /** A press on a line. */
+  /** A press on a line; of a double click too. */
   open?: (run: string) => void;
 }
 

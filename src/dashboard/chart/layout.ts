@@ -77,7 +77,9 @@ export interface LayoutOptions {
 
 /** Rows from the top; heights include the gap below. */
 export function layOut(sections: readonly Section[], options: LayoutOptions): GridRow[] {
-  const columns = columnsFor(options.width);
+  // Few charts get the room that is there.
+  const most = sections.reduce((greatest, section) => Math.max(greatest, section.keys.length), 0);
+  const columns = Math.min(columnsFor(options.width), Math.max(2, most));
   const unit = (options.width - GAP * (columns - 1)) / columns;
   const rows: GridRow[] = [];
   for (const { name, title, keys } of sections) {

@@ -18,6 +18,10 @@ export class PanelData {
   failure: ApiFailure | undefined;
   /** Only of these are the lines on hand. */
   #ask: SeriesAsk | undefined;
+  /** What was asked for the lines on hand. */
+  #answered: SeriesAsk | undefined;
+  /** The lines of the whole range, kept while a part of it is shown: zooming out has something to show at once. */
+  #whole: { ask: SeriesAsk; lines: Line[] } | undefined;
   #live: ReadonlySet<string> = new Set();
   #request: AbortController | undefined;
   #early: LivePoints[] = [];
@@ -46,6 +50,20 @@ export class PanelData {
       this.version.value++;
     }
     this.#ask = ask;
+    const whole = this.#whole;
+    if (whole !== undefined && sameAsk(whole.ask, { ...ask, from: undefined, to: undefined })) {
+      if (!covers(this.#answered, ask)) {
+        this.lines = whole.lines;
+        this.#answered = whole.ask;
+        this.version.value++;
+      }
+      if (sameAsk(whole.ask, ask) && this.lines === whole.lines) {
+        this.#request?.abort();
+        this.#request = undefined;
+        this.state.value = 'ready';
+        return;
+      }
+    } else this.#whole = undefined;
     this.again();
   }
 
@@ -68,6 +86,8 @@ export class PanelData {
         if (request.signal.aborted) return;
         this.#request = undefined;
         this.lines = lines;
+        this.#answered = ask;
+        if (ask.from === undefined && ask.to === undefined) this.#whole = { ask, lines };
         this.#appended = 0;
         const early = this.#early;
         this.#early = [];
@@ -88,6 +108,7 @@ export class PanelData {
     const ask = this.#ask;
     if (ask === undefined) return;
     if (batch.gap === 'points' || batch.gap === 'all') {
+      this.#whole = undefined;
       this.again();
       return;
     }
@@ -110,6 +131,11 @@ export class PanelData {
     const ask = this.#ask;
     if (ask === undefined) return false;
     const result = appendPoints(this.lines, points, ask.axis, this.#startOf(points.run));
+    const whole = this.#whole;
+    if (whole !== undefined && whole.lines !== this.lines) {
+      if (appendPoints(whole.lines, points, ask.axis, this.#startOf(points.run)) === 'gap')
+        this.#whole = undefined;
+    }
     if (result === 'gap' && this.#request === undefined) this.again();
     if (result !== 'appended') return false;
     this.#appended += points.v.length;
@@ -121,6 +147,13 @@ export class PanelData {
     watch(this, undefined);
     for (const stop of this.#stop) stop();
   }
+}
+
+/** Whether the lines of one question reach over the range of another. */
+function covers(had: SeriesAsk | undefined, ask: SeriesAsk): boolean {
+  if (had === undefined) return false;
+  const [from, to] = [had.from ?? Number.NEGATIVE_INFINITY, had.to ?? Number.POSITIVE_INFINITY];
+  return from <= (ask.from ?? Number.NEGATIVE_INFINITY) && to >= (ask.to ?? Number.POSITIVE_INFINITY);
 }
 
 function sameAsk(a: SeriesAsk, b: SeriesAsk): boolean {

@@ -56,6 +56,8 @@ export interface PlotHandlers {
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 const Y_AXIS = 52;
 const X_AXIS = 24;
+/** Room at the right of the plot. */
+const RIGHT = 12;
 /** Least pixels of a drag that means a range. */
 const LEAST_DRAG = 6;
 /** Distances of whole steps. */
@@ -206,7 +208,7 @@ export class Plot {
 
   #box(): { width: number; height: number } {
     return {
-      width: Math.max(1, this.#size.width - Y_AXIS - 12),
+      width: Math.max(1, this.#size.width - Y_AXIS - RIGHT),
       height: Math.max(1, this.#size.height - X_AXIS - 8),
     };
   }
@@ -223,18 +225,18 @@ export class Plot {
               ...base,
               space: 60,
               incrs: [...DURATION_STEPS],
-              values: (_, splits) => splits.map(formatDuration),
+              values: (_, splits) => this.#fitting(splits, splits.map(formatDuration)),
             }
           : {
               ...base,
               space: 56,
               ...(logX ? {} : { incrs: STEPS }),
-              values: (_, splits) => formatTicks(splits),
+              values: (_, splits) => this.#fitting(splits, formatTicks(splits)),
             };
     const plot: uPlot = new uPlot(
       {
         ...this.#size,
-        padding: [8, 12, 0, 0],
+        padding: [8, RIGHT, 0, 0],
         legend: { show: false },
         scales: {
           x: {
@@ -293,7 +295,14 @@ export class Plot {
       this.#handlers.hover({ left: event.clientX - box.left, top: event.clientY - box.top });
     });
     plot.over.addEventListener('pointerleave', () => this.#handlers.hover(null));
-    plot.over.addEventListener('click', () => this.#handlers.press());
+    // The end of a drag is a click too, and no press.
+    let down = { x: 0, y: 0 };
+    plot.over.addEventListener('pointerdown', ({ clientX: x, clientY: y }) => {
+      down = { x, y };
+    });
+    plot.over.addEventListener('click', ({ clientX: x, clientY: y }) => {
+      if (Math.hypot(x - down.x, y - down.y) < 4) this.#handlers.press();
+    });
     plot.over.addEventListener(
       'wheel',
       (event) => {
@@ -311,6 +320,15 @@ export class Plot {
     this.#plot = plot;
     this.#fit();
     return plot;
+  }
+
+  /** A label that would stick out at the right is left out. */
+  #fitting(splits: readonly number[], texts: string[]): string[] {
+    const at = this.projection();
+    if (at === undefined) return texts;
+    return texts.map((text, index) =>
+      at.x(splits[index] ?? 0) + text.length * 3.6 > at.width + RIGHT ? '' : text,
+    );
   }
 
   #formatY(splits: number[]): string[] {

@@ -9,6 +9,8 @@ import { keys } from './keys-store.ts';
 import { isFilter, setView, view } from './view.ts';
 
 const WAIT_MS = 250;
+/** A filter is seldom whole before the hand rests. */
+const FILTER_WAIT_MS = 700;
 
 export function FindBox() {
   const input = useRef<HTMLInputElement>(null);
@@ -43,7 +45,10 @@ export function FindBox() {
     caret.value = element.selectionStart ?? -1;
     at.value = -1;
     clearTimeout(timer.current);
-    timer.current = window.setTimeout(() => commit(element.value), WAIT_MS);
+    // The beginning of a field is no word to look for: the next letters make it a filter.
+    if (/(^|\s)(params|tags|metrics)\.[^\s=<>~!]*$/.test(element.value)) return;
+    const wait = isFilter(element.value) ? FILTER_WAIT_MS : WAIT_MS;
+    timer.current = window.setTimeout(() => commit(element.value), wait);
   };
   const pick = (completion: Completion) => {
     const element = input.current;

@@ -1,7 +1,7 @@
 // biome-ignore-all lint/a11y/useSemanticElements: a virtual grid is made of positioned boxes, with the roles of a table
 // biome-ignore-all lint/a11y/useFocusableInteractive: j and k move the focus; cells hold the controls
 /** The runs: a legend where it is narrow, the whole table where it is wide. Only the rows in view exist. */
-import { useComputed, useSignal } from '@preact/signals';
+import { useComputed, useSignal, useSignalEffect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import type { RunRow } from '../../protocol/api.ts';
 import { reloadRuns, runRows, runsFailure, runsState, tooManyRuns } from '../api/runs-store.ts';
@@ -74,10 +74,15 @@ export function RunTable({ width, columns, columnIds }: RunTableProps) {
     overscan: 6,
     layout: undefined,
   });
-  useTableKeys(
-    () => items.peek(),
-    (index) => virtual.scrollToIndex(index),
-  );
+  useTableKeys(() => items.peek());
+  const reveal = useRef(virtual.scrollToIndex);
+  reveal.current = virtual.scrollToIndex;
+  useSignalEffect(() => {
+    const id = focused.value;
+    const index =
+      id === null ? -1 : items.peek().findIndex((item) => item.type === 'run' && item.run.id === id);
+    if (index >= 0) reveal.current(index);
+  });
   const anchor = useRef<string | null>(null);
   const select = (id: string, event: MouseEvent) => {
     const next = new Set(selected.peek());
@@ -443,7 +448,7 @@ function TableState({ count }: { count: number }) {
   );
 }
 
-function useTableKeys(items: () => readonly TableItem[], reveal: (index: number) => void): void {
+function useTableKeys(items: () => readonly TableItem[]): void {
   const go = (by: number) => {
     const list = items();
     const runs = list.flatMap((item, index) => (item.type === 'run' ? [{ id: item.run.id, index }] : []));
@@ -452,7 +457,6 @@ function useTableKeys(items: () => readonly TableItem[], reveal: (index: number)
     if (next === undefined) return;
     focused.value = next.id;
     pointer.lifted.value = chartedIds.peek().has(next.id) && chartGroups.peek() === null ? next.id : null;
-    reveal(next.index);
   };
   const act = (run: (id: string) => void) => () => {
     const id = focused.peek();

@@ -11,11 +11,11 @@ import { Command } from '../parts/copy-button.tsx';
 import { Empty, Failed } from '../parts/states.tsx';
 import { useShortcuts } from '../shell/keyboard.ts';
 import { useCommands } from '../shell/palette.tsx';
-import { navigate, runHref } from '../shell/router.ts';
+import { navigate } from '../shell/router.ts';
 import { askedColumns, type Column, defaultColumns, readColumn } from './columns.ts';
 import { chartKeys, keys, keysFailure, reloadKeys, startKeys } from './keys-store.ts';
 import { RunTable } from './run-table.tsx';
-import { chartGroups, chartRuns, pointer, showUsual } from './shown-runs.ts';
+import { chartGroups, chartRuns, focused, pointer, showUsual } from './shown-runs.ts';
 import { Toolbar } from './toolbar.tsx';
 import { isFilter, RAIL, setView, type View, view } from './view.ts';
 
@@ -43,7 +43,9 @@ const context: ChartContext = {
   setRange: (range) => setView({ range }),
   lifted: pointer.lifted,
   cursor: pointer.cursor,
-  open: (run) => navigate(runHref(run)),
+  open: (run) => {
+    focused.value = run;
+  },
 };
 
 const gridOptions = part<GridOptions>(({ pinned, folded, moves, sizes, height }) => ({
@@ -94,7 +96,8 @@ export function Workspace() {
   }, []);
   const { rail: chosen, find, project, archived, sort, group, columns: ownColumns } = view.value;
   const narrow = width.value < NARROW;
-  const rail = narrow ? width.value : Math.min(drag.value ?? chosen, width.value);
+  const usual = chosen === RAIL && width.value < 1000 ? 240 : chosen;
+  const rail = narrow ? width.value : Math.min(drag.value ?? usual, width.value);
   const columnIds = useMemo(() => ownColumns ?? defaultColumns(keys.value), [ownColumns, keys.value]);
   const columns = useMemo(
     () => columnIds.map(readColumn).filter((column): column is Column => column !== undefined),
@@ -249,6 +252,7 @@ function Charts() {
       </Empty>
     );
   }
+  if (!some) return <Empty title="No run matches" icon="search" />;
   if (!charted) {
     return (
       <Empty title="No run is charted" icon="eye-off">
