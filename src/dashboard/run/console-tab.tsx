@@ -167,6 +167,11 @@ export function ConsoleTab({ data, detail }: TabProps) {
     held.value = made;
     return () => made.close();
   }, [data.id, find.value, chosen, at.value]);
+  // A link, or a press on a found line, changes what is looked for too.
+  useEffect(() => {
+    clearTimeout(timer.current);
+    typed.value = find.value;
+  }, [find.value]);
   useShortcuts(() => [
     { keys: '/', does: 'Find in the console', group: 'Console', run: () => input.current?.focus() },
   ]);
