@@ -3,6 +3,8 @@ import { appendFileSync, chmodSync, mkdirSync, readdirSync, rmSync, writeFileSyn
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { listBlobs } from '../src/blobs/blob-store.ts';
+import { commitContent, commitId } from '../src/git/commit.ts';
+import { listPinned, pinTree } from '../src/git/refs.ts';
 import type { Layout } from '../src/journal/layout.ts';
 import { newProject, temporaryFolder, waddle, writeRun } from './cli-fixture.ts';
 
@@ -128,5 +130,49 @@ describe('doctor', () => {
     await waddle(layout.project, ['init']);
     expect((await doctor()).bad).toEqual([]);
     mkdirSync(join(layout.project, 'x'));
+  });
+
+  test('the code of every run: unpinned, elsewhere, lost, without its base; and --fix mends', async () => {
+    const env = { PATH: process.env.PATH };
+    const git = (...args: string[]) =>
+      execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@b', ...args], {
+        cwd: layout.project,
+        encoding: 'utf8',
+      }).trim();
+    const gitDir = join(layout.project, '.git');
+    writeFileSync(join(layout.project, 'train.py'), '1');
+    git('add', 'train.py');
+    git('commit', '-qm', 'one');
+    const [head, tree] = [git('rev-parse', 'HEAD'), git('rev-parse', 'HEAD^{tree}')];
+    await pinTree({ gitDir, env, tree });
+    writeRun(layout, { snapshot: { git_dir: gitDir, tree, base: head, commit: head } });
+    expect((await doctor()).bad).toEqual([]);
+
+    writeFileSync(join(layout.project, 'train.py'), '2');
+    git('add', 'train.py');
+    const other = git('write-tree');
+    const content = commitContent({ tree: other, parent: head, time: 0 });
+    const commit = commitId(content, 'sha1');
+    writeRun(layout, {
+      snapshot: { git_dir: '/gone/.git', tree: other, base: head, commit, commit_object: content },
+    });
+    const lost = writeRun(layout, { snapshot: { git_dir: gitDir, tree: '6'.repeat(40), base: head } });
+    const baseless = writeRun(layout, { snapshot: { git_dir: gitDir, tree, base: '7'.repeat(40) } });
+    writeRun(layout, { snapshot: { store: 'none', git_dir: gitDir, tree: '8'.repeat(40) } });
+    const found = await doctor();
+    expect(found.bad).toEqual(['problem code', 'warning code', 'warning code']);
+    const messages = found.findings.filter((each) => each.check === 'code').map((each) => each.message);
+    expect(messages[0]).toContain(lost);
+    expect(messages[1]).toContain('not pinned');
+    expect(messages[2]).toContain(baseless);
+
+    await waddle(layout.project, ['doctor', '--fix']);
+    expect(await listPinned({ gitDir, env })).toEqual([tree, other].sort());
+    expect(git('rev-parse', `${commit}^{tree}`)).toBe(other);
+    expect((await doctor()).bad).toEqual(['problem code', 'warning code']);
+    // A blob of it is gone, though the tree is there.
+    const blob = git('rev-parse', `${other}:train.py`);
+    rmSync(join(gitDir, 'objects', blob.slice(0, 2), blob.slice(2)), { force: true });
+    expect((await doctor()).findings.some((each) => each.message.includes('lacks parts'))).toBe(true);
   });
 });

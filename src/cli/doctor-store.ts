@@ -11,6 +11,7 @@ import { runFolder } from '../journal/layout.ts';
 import { openPlainBytes, readLines } from '../journal/reader.ts';
 import { openStore, type Store } from '../store/open.ts';
 import { type Context, type Project, storeFile } from './context.ts';
+import { checkCode } from './doctor-code.ts';
 import type { Finding } from './doctor-machine.ts';
 import { count, formatBytes } from './format-number.ts';
 import { isEmpty, listLinks } from './opened-store.ts';
@@ -23,7 +24,11 @@ const SAMPLE_MS = 5000;
 const NAMED = 5;
 
 /** Everything about the run data. Where there is none yet, nothing is written. */
-export async function checkData(context: Context, project: Project): Promise<Finding[]> {
+export async function checkData(
+  context: Context,
+  project: Project,
+  options: { fix: boolean } = { fix: false },
+): Promise<Finding[]> {
   const path = storeFile(project, context.env);
   if (!existsSync(path) && isEmpty(project.layout)) {
     return [{ check: 'store', state: 'ok', message: 'no runs yet' }];
@@ -40,6 +45,8 @@ export async function checkData(context: Context, project: Project): Promise<Fin
     const report = store.readOnly ? undefined : bringUp(store, project, findings, progress);
     findings.push(...checkJournals(store, report, project));
     findings.push(...checkRuns(store));
+    progress.update('checking the code of the runs');
+    findings.push(...(await checkCode(context, store, project, options.fix)));
     findings.push(...(await checkBlobs(store, project, progress)));
     findings.push(...(await checkLinks(context, store, project)));
     return findings;

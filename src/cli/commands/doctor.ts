@@ -19,17 +19,23 @@ import { printJson } from '../json.ts';
 import { painter, type Style } from '../paint.ts';
 import { pad } from '../table.ts';
 
+interface Options {
+  fix?: boolean;
+  json?: boolean;
+}
+
 export function define(command: Command, context: Context): void {
   command
     .description(
       'Checks git, Node, Python, the configuration, the disk and the run data, and says how to fix what is wrong.',
     )
+    .option('--fix', "mend what can be mended: pin runs' code again, bring back commits")
     .option('--json', 'print JSON')
-    .action((options: { json?: boolean }) => doctor(context, options.json === true));
-  example(command, 'waddle doctor');
+    .action((options: Options) => doctor(context, options));
+  example(command, 'waddle doctor', 'waddle doctor --fix');
 }
 
-async function doctor(context: Context, json: boolean): Promise<void> {
+async function doctor(context: Context, options: Options): Promise<void> {
   const layout = layoutOf(targetFolder(context));
   const git = await checkGit(context);
   const { findings: configured, config } = await checkConfig(context, layout);
@@ -38,9 +44,11 @@ async function doctor(context: Context, json: boolean): Promise<void> {
   findings.push(await checkPython(context, layout, config ?? {}), ...configured, ...checkDisk(layout));
   const ignored = await checkIgnored(context, layout);
   if (ignored !== undefined) findings.push(ignored);
-  findings.push(...(await checkData(context, { layout, config: config ?? {} })));
+  findings.push(
+    ...(await checkData(context, { layout, config: config ?? {} }, { fix: options.fix === true })),
+  );
   const problems = findings.filter((finding) => finding.state === 'problem').length;
-  if (json) printJson(context, { ok: problems === 0, project: layout.project, findings });
+  if (options.json === true) printJson(context, { ok: problems === 0, project: layout.project, findings });
   else context.out(describe(context, findings, layout.project));
   if (problems > 0) context.exitCode = 1;
 }
