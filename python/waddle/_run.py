@@ -66,7 +66,7 @@ class Run:
         self._strict = strict
         self._journal = Journal(os.path.join(root, ".waddle", "runs", run_id), run_id, attempt, strict)
         self._heads: Dict[Any, bytes] = {}  # key -> '"key":' in JSON
-        #: keys -> '"a":%r,"b":', a %-format of all but the last value
+        #: keys -> '"a":%.17g,"b":', a %-format of all but the last value
         self._templates: Dict[Tuple[Any, ...], bytes] = {}
         self._top: float = -MAX_STEP - 1  # the greatest step logged by this process, as far as `_tick` saw
         self._known_top: float = self._top  # the one that head.json has
@@ -201,7 +201,7 @@ class Run:
         if len(parts) == len(items) and all(type(key) is str for key, _ in items):
             if len(self._templates) >= MAX_TEMPLATES:
                 self._templates.clear()
-            self._templates[tuple([key for key, _ in items])] = b"%r,".join(
+            self._templates[tuple([key for key, _ in items])] = b"%.17g,".join(
                 [head.replace(b"%", b"%%") for head in heads]
             )
 
