@@ -125,3 +125,25 @@ test('killed at random moments: the next job sees exactly its own code', async (
   expect(killed).toBeGreaterThan(0);
   expect(copies).toBeLessThanOrEqual(2);
 });
+
+test('declared outputs become artifacts; the rest is kept beside the run', () => {
+  sandbox.write(
+    'waddle.json',
+    JSON.stringify({ run: { outputs: ['models/', '**/*.png', 'never'], isolate: true } }),
+  );
+  sandbox.write(
+    'job.sh',
+    'mkdir -p models plots/deep; echo w > models/a.bin; echo v > models/b.bin; echo p > plots/deep/one.png; echo l > log.txt\n',
+  );
+  const said = sandbox.waddle('run', '--', 'sh', 'job.sh');
+  expect(said.stderr).toContain('logged as artifacts: models, plots/deep/one.png');
+  const { artifacts } = sandbox.json<{ artifacts: { name: string; type: string }[] }>('show', '@last');
+  expect(artifacts.map(({ name, type }) => [name, type])).toEqual([
+    ['models', 'folder'],
+    ['plots/deep/one.png', 'file'],
+  ]);
+  expect(read(join(outputs(newestId()), 'log.txt'))).toBe('l\n');
+  expect(existsSync(join(outputs(newestId()), 'models'))).toBe(false);
+  sandbox.waddle('get', '@last', 'models', 'back');
+  expect(read(join(sandbox.folder, 'back/b.bin'))).toBe('v\n');
+});

@@ -19,6 +19,7 @@ const USUAL_LINKS = ['.venv', 'venv', 'node_modules'];
 /** Gives `place` of a run's plan: once the code is pinned, a copy of the pool that only this run works in. */
 export function placeInCopy(job: JobCommand, project: Project, context: Context): RunPlan['place'] {
   const links = linkNames(project);
+  outputPatterns(project.config);
   return async (snapshot, runId, signal) => {
     const code = await findRecordedCode({
       snapshot,
@@ -27,7 +28,7 @@ export function placeInCopy(job: JobCommand, project: Project, context: Context)
       places: [project.layout.project, context.cwd],
     });
     const opened = await openCopy({ snapshot, code, runId, links, project, context, signal });
-    return placeOf(job, opened);
+    return placeOf(job, opened, project);
   };
 }
 
@@ -100,11 +101,27 @@ async function projectPath(
 }
 
 /** The job as it runs in the copy. */
-export function placeOf(job: JobCommand, opened: OpenedCopy): JobPlace {
+export function placeOf(job: JobCommand, opened: OpenedCopy, { config }: Project): JobPlace {
   const { noteJob, collect, release } = opened.copy;
   const moved = moveJob(job, opened);
   if (opened.project !== null) moved.env.WADDLE_CODE = opened.project;
-  return { job: moved, noteJob, collect, release };
+  const outputs =
+    opened.project === null
+      ? { from: '', patterns: [] }
+      : { from: relative(opened.copy.folder, opened.project), patterns: outputPatterns(config) };
+  return { job: moved, outputs, noteJob, collect, release };
+}
+
+function outputPatterns(config: Project['config']): string[] {
+  const patterns = config.run?.outputs ?? [];
+  const bad = patterns.find((pattern) => isAbsolute(pattern) || pattern.split('/').includes('..'));
+  if (bad === undefined) return patterns;
+  throw new WaddleError(
+    'config-invalid',
+    `run.outputs in waddle.json names ${inert(bad)}, which is no path in the project folder`,
+    'Name files and folders by their paths from waddle.json on; * and ** stand for any.',
+    { exitCode: 2 },
+  );
 }
 
 /** What `run.link` names, checked; the usual ones, where it names nothing, if they are there. */

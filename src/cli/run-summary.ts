@@ -93,9 +93,12 @@ export function describeEnd(plan: RunPlan, label: string, outcome: RunOutcome, f
 }
 
 /** What is left of an isolated job's files. */
-function describeWritten({ folder, files }: Written): string {
+function describeWritten({ folder, files, artifacts }: Written): string {
   let text = '';
-  const kept = files.filter((each) => each.change !== 'removed').map((each) => inert(each.path));
+  if (artifacts.length > 0) text += `waddle: logged as artifacts: ${listed(artifacts.map(inert))}\n`;
+  const kept = files
+    .filter((each) => each.change !== 'removed' && !artifacts.includes(each.path.replace(/\/$/, '')))
+    .map((each) => inert(each.path));
   if (folder !== null)
     text += `waddle: written in its copy of the code: ${listed(kept)}, now in ${inert(folder)}\n`;
   const removed = files.filter((each) => each.change === 'removed').map((each) => inert(each.path));

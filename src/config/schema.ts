@@ -36,6 +36,9 @@ export const WaddleJson = Type.Object(
           link: texts(
             'Ignored files and folders that a copy of the code links to, relative to this file (default .venv, venv, node_modules).',
           ),
+          outputs: texts(
+            'Files and folders that are logged as artifacts when an isolated job has written them; * and ** stand for any.',
+          ),
           name: text('Name of new runs.'),
           notes: text('Notes of new runs.'),
           tags: Type.Optional(

@@ -217,7 +217,7 @@ async function makeLinks(
 
 async function collect(place: string, state: CopyState, env: Environment): Promise<Written> {
   const folder = join(place, 'code');
-  if (state.keep === null || !existsSync(folder)) return { folder: null, files: [] };
+  if (state.keep === null || !existsSync(folder)) return { folder: null, files: [], artifacts: [] };
   for (const link of state.links) {
     const path = join(folder, link);
     if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) rmSync(path);
@@ -245,7 +245,7 @@ async function collect(place: string, state: CopyState, env: Environment): Promi
     files.push({ path: 'repository.git/', change: 'new' });
   }
   writeState(place, { ...state, links: [], keep: null });
-  return { folder: files.some((each) => each.change !== 'removed') ? target : null, files };
+  return { folder: files.some((each) => each.change !== 'removed') ? target : null, files, artifacts: [] };
 }
 
 /** Names are bytes, and may end in `/`. */

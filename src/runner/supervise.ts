@@ -1,4 +1,6 @@
+import { readdirSync, rmSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
+import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { WaddleError } from '../errors/waddle-error.ts';
 import { eventTime } from '../events/line.ts';
@@ -22,6 +24,7 @@ import {
   startJob,
   startJobOnTerminal,
 } from './job-process.ts';
+import { storeOutputs } from './output-artifacts.ts';
 import { isInForeground, killJob, signalJob } from './process-tree.ts';
 import { watchForStop } from './stop-watch.ts';
 
@@ -235,6 +238,11 @@ export async function supervise(plan: RunPlan, world: Supervision): Promise<RunO
   }
 }
 
+/** Whether anything but empty folders is left. */
+function holdsFiles(folder: string): boolean {
+  return readdirSync(folder, { recursive: true, withFileTypes: true }).some((entry) => !entry.isDirectory());
+}
+
 /** The job did not start: the exit code that a shell would give, or 1, and why. */
 interface StartFailure {
   type: string;
@@ -275,6 +283,18 @@ async function recordWritten(
 ): Promise<Written | null> {
   try {
     const written = await place.collect();
+    if (written.folder !== null) {
+      written.artifacts = storeOutputs({
+        folder: join(written.folder, place.outputs.from),
+        patterns: place.outputs.patterns,
+        blobs: world.layout.blobs,
+        journal,
+      });
+      if (!holdsFiles(written.folder)) {
+        rmSync(written.folder, { recursive: true, force: true });
+        written.folder = null;
+      }
+    }
     if (written.folder !== null) {
       const message = `what the job wrote into its copy of the code is in ${written.folder}`;
       journal.append({ k: 'warning', t: eventTime(), code: 'outputs-kept', message });

@@ -170,7 +170,7 @@ async function runAgain(again: {
     warnings: [],
     duration_ms: 0,
   };
-  plan.place = () => Promise.resolve(placeOf(job.job, opened));
+  plan.place = () => Promise.resolve(placeOf(job.job, opened, project));
   const label = plan.start?.name ?? plan.start?.default_name ?? runId;
   const outcome = await superviseHere(
     plan,
