@@ -135,6 +135,13 @@ describe('init() from a plain script', () => {
     ]);
   });
 
+  it('makes no project folder where a mistyped path names one', () => {
+    const missing = join(sandbox.folder, 'mistyped');
+    const done = node(`import { init } from 'waddleml/client'; await init();`, { WADDLE_DIR: missing });
+    expect(done.stderr).toContain(`there is no folder ${missing}: correct WADDLE_DIR, or make it`);
+    expect(existsSync(missing)).toBe(false);
+  });
+
   it('that resumes counts on after the last step', async () => {
     const script = (options: string) => `
       import { init } from 'waddleml/client';
@@ -210,6 +217,14 @@ describe('what cannot be kept', () => {
     });
   });
 
+  it('is told by its value where a step is too large, and not by its type', () => {
+    const done = node(
+      `import { init } from 'waddleml/client'; const run = await init(); run.logMetric('a', 2 ** 53 + 2, 1); run.logMetric('b', NaN, 1);`,
+    );
+    expect(done.stderr).toContain('not 9007199254740994;');
+    expect(done.stderr).toContain('not NaN;');
+  });
+
   it('throws where WADDLE_STRICT=1 asks for it', () => {
     const script = `import { init } from 'waddleml/client'; const run = await init(); run.logMetric('bad', 0, 'text');`;
     expect(node(script, { WADDLE_STRICT: '1' }).stderr).toContain('TypeError: metric "bad"');
@@ -227,6 +242,13 @@ describe('what cannot be kept', () => {
 });
 
 describe('artifacts', () => {
+  it('have a name', () => {
+    const done = node(
+      `import { init } from 'waddleml/client'; const run = await init(); run.logArtifact('', 'script.mjs');`,
+    );
+    expect(done.stderr).toContain('an artifact needs a name');
+  });
+
   it('keep the bytes of the call, inline ones in the journal', async () => {
     const done = node(`
       import { init } from 'waddleml/client';

@@ -74,6 +74,24 @@ class Beginning(ProjectTest):
         self.assertEqual(self.python(job, cwd=deep).out.strip(), os.path.join(top, "a"))
         self.assertEqual(self.python(job, cwd=deep, env={"WADDLE_DIR": self.root}).out.strip(), self.root)
 
+    def test_a_project_folder_that_is_not_there_is_not_made(self):
+        missing = os.path.join(self.base, "mistyped")
+        job = self.write(
+            "job.py",
+            "import sys, waddle\n"
+            "try:\n    waddle.init(dir=sys.argv[1] if len(sys.argv) > 1 else None)\n"
+            "except FileNotFoundError as error:\n    print(error)\n",
+        )
+        self.assertIn("correct dir, or make it", self.python(job, missing).out)
+        self.assertIn("correct WADDLE_DIR, or make it", self.python(job, env={"WADDLE_DIR": missing}).out)
+        self.assertFalse(os.path.exists(missing))
+
+    def test_a_script_from_stdin_is_called_a_run(self):
+        with open(self.write("script.py", "import waddle; waddle.init()")) as script:
+            self.python("-", stdin=script)
+        start = self.journal().of("start")[0]
+        self.assertEqual(start["default_name"], "run-" + start["id"][:4])
+
     def test_git_never_sees_the_folder(self):
         subprocess.run(["git", "init", "-q", self.root], check=True)
         self.script("import waddle; waddle.init()")

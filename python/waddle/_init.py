@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from time import time
@@ -139,7 +140,7 @@ def _root(dir: Optional[Union[str, os.PathLike[str]]]) -> str:
 def _default_name(run_id: str) -> str:
     """A name for a run that got none: the script's, and the start of the id."""
     script = os.path.splitext(os.path.basename(sys.argv[0] if sys.argv else ""))[0]
-    if not script or script in ("-c", "-m", "__main__", "ipykernel_launcher", "colab_kernel_launcher"):
+    if not script or script in ("-", "-c", "-m", "__main__", "ipykernel_launcher", "colab_kernel_launcher"):
         script = "notebook" if "ipykernel" in sys.modules else "run"
     return "%s-%s" % (clean_text(script), run_id[:4])
 
@@ -147,6 +148,9 @@ def _default_name(run_id: str) -> str:
 def _begin(dir: Any, fields: Dict[str, str], tags: Mapping[str, object]) -> Run:
     """A new run, of which this process is the job."""
     root = _root(dir)
+    if not os.path.isdir(root):
+        named = "WADDLE_DIR" if dir is None else "dir"
+        raise FileNotFoundError(errno.ENOENT, "there is no such project folder: correct %s, or make it" % named, root)
     settings = _project.settings(root)
     for key in ("name", "project", "notes", "group"):
         from_environment = os.environ.get("WADDLE_" + key.upper()) if key in ("name", "project") else None

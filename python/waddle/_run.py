@@ -279,10 +279,12 @@ class Run:
         as "model". ``inline=True`` puts a file of at most 64 KiB into the journal itself.
 
         Raises FileNotFoundError, PermissionError and the like at once, and ValueError for what is neither a file nor a
-        folder.
+        folder, or has no name.
         """
         from ._blobs import keep
 
+        if key_text(name) == "":
+            raise ValueError("an artifact needs a name")
         fields = keep(os.path.join(self._root, ".waddle"), os.fspath(path), inline)
         self._journal.event("artifact", name=key_text(name), kind=None if kind is None else key_text(kind), **fields)
         return str(fields["sha256"])

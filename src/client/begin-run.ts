@@ -102,6 +102,9 @@ function commandLine() {
 /** A new run, of which this process is the job. */
 function begin(options: InitOptions): ClientRun {
   const dir = projectFolder(options);
+  if (!existsSync(dir)) {
+    throw new Error(`there is no folder ${dir}: correct ${options.dir ? 'dir' : 'WADDLE_DIR'}, or make it`);
+  }
   const defaults = readDefaults(dir);
   const { env } = process;
   const given = fieldsOf(options);
@@ -112,7 +115,8 @@ function begin(options: InitOptions): ClientRun {
   const id = newRunId();
   const folder = runFolder(layout, id);
   mkdirSync(folder);
-  const script = basename(process.argv[1] ?? '').replace(/(?!^)\.[^.]*$/, '') || 'run';
+  // `node -` has "-" for a script.
+  const script = basename(process.argv[1] ?? '').replace(/^-$|(?!^)\.[^.]*$/, '') || 'run';
   const defaultName = `${script}-${id.slice(0, 4)}`;
   const t = eventTime();
   writeHead(folder, { id, name: name ?? defaultName, project, started_at: t, last_step: null });

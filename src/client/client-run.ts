@@ -221,6 +221,7 @@ export class ClientRun implements Run {
   }
 
   logArtifact(name: string, path: string, options: ArtifactOptions = {}): string {
+    if (plainText(name) === '') throw new TypeError('an artifact needs a name');
     const { blobs } = layoutOf(this.dir);
     const place = (path as unknown) instanceof URL ? fileURLToPath(path) : path;
     const stats = statSync(place);

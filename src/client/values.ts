@@ -34,6 +34,7 @@ export function isStep(step: unknown): step is number {
 export function shown(value: unknown): string {
   if (typeof value === 'string') return `the string ${JSON.stringify(value.slice(0, 40))}`;
   if (value === null || value === undefined) return String(value);
+  if (typeof value === 'number' || typeof value === 'bigint') return String(value).slice(0, 40);
   return typeof value === 'object' ? `an object (${value.constructor?.name ?? 'Object'})` : typeof value;
 }
 
