@@ -67,6 +67,7 @@ describe('edits', () => {
     const b = writeRun(layout, { name: 'b', at: 1 });
     expect((await waddle(layout.project, ['archive', a, b, 'a'])).err).toBe('2 runs archived\n');
     expect((await waddle(layout.project, ['archive', a])).err).toBe('0 runs archived, 1 already archived\n');
+    expect((await waddle(layout.project, ['ls'])).err).toBe('All runs are archived: waddle ls --archived\n');
     expect(await listed()).toEqual([]);
     expect((await listed('--archived')).map((run) => run.archived)).toEqual([true, true]);
     await waddle(layout.project, ['archive', '--undo', a]);

@@ -600,6 +600,19 @@ describe('signals without a terminal', () => {
   });
 });
 
+it('counts all metrics in its last words, and names some', () => {
+  const script = 'import waddle\nwaddle.init().log({"k%d" % n: n for n in range(300)})';
+  expect(sandbox.waddle('run', '--', PYTHON, '-c', script).stderr).toContain(' and 292 more\n');
+});
+
+it('--no-auto-commit says that changes are not kept', () => {
+  sandbox.write('new.txt', 'x');
+  sandbox.waddle('run', '--no-auto-commit', '--', 'true');
+  expect(sandbox.waddle('show', '@last').stdout).toContain('1 changed file not kept');
+  sandbox.waddle('run', '--', 'true');
+  expect(sandbox.waddle('show', '@last').stdout).not.toContain('not kept');
+});
+
 describe('stop', () => {
   it('asks the job, and tells how it ended', async () => {
     sandbox.write('stubborn.py', STUBBORN);

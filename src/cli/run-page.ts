@@ -83,7 +83,9 @@ function header({ context, detail, paint, width }: Page): string {
   const commit = run.commit_sha === null ? 'no commit' : `commit ${run.commit_sha.slice(0, 10)}`;
   const branch = snapshot?.branch ? ` on ${inert(snapshot.branch)}` : '';
   const changed =
-    snapshot && snapshot.changed_count > 0 ? `, ${count(snapshot.changed_count, 'changed file')}` : '';
+    snapshot && snapshot.changed_count > 0
+      ? `, ${count(snapshot.changed_count, 'changed file')}${isKept(snapshot) ? '' : ' not kept'}`
+      : '';
   const incomplete = snapshot?.incomplete ? ', incomplete' : '';
   const where = [run.user, run.host]
     .filter((part) => part !== null)
@@ -214,6 +216,11 @@ function artifacts(page: Page): string {
   return section(page, 'Artifacts', cells.length === 0 ? '' : table(page, columns, cells, false));
 }
 
+/** Whether the changes are part of the commit: a run with --no-auto-commit only notes that there were some. */
+function isKept(snapshot: NonNullable<Page['detail']['snapshot']>): boolean {
+  return snapshot.commit !== null && snapshot.commit !== snapshot.base;
+}
+
 function code(page: Page): string {
   const { snapshot, drift } = page.detail;
   if (snapshot === null) return '';
@@ -226,7 +233,7 @@ function code(page: Page): string {
   const lists = [
     files(
       page,
-      'changed',
+      isKept(snapshot) ? 'changed' : 'changed, and not kept',
       snapshot.changed.map((file) => `${file.status} ${file.path}`),
       snapshot.changed_count,
     ),

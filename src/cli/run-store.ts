@@ -75,13 +75,12 @@ function readState(store: Store, runId: string, state: FinalState): void {
   const metrics = store
     .prepare(
       `SELECT key, last, last_is_nan FROM metric_summaries
-       WHERE run = (SELECT num FROM runs WHERE id = ?) AND key NOT LIKE 'system/%' ORDER BY last_ts DESC, key LIMIT 200`,
+       WHERE run = (SELECT num FROM runs WHERE id = ?) AND key NOT LIKE 'system/%' ORDER BY key`,
     )
     .all(runId);
   for (const { key, last, last_is_nan: isNan } of metrics) {
     state.metrics.push({ key: String(key), text: isNan === 1 ? 'NaN' : formatNumber(Number(last)) });
   }
-  state.metrics.sort((a, b) => (a.key < b.key ? -1 : 1));
   const journals = store
     .prepare(
       'SELECT dropped FROM journals WHERE run = (SELECT num FROM runs WHERE id = ?) AND dropped IS NOT NULL',

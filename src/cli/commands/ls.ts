@@ -86,8 +86,9 @@ function show(
     return true;
   }
   if (first.rows.length === 0) {
-    if (options.filter === undefined && options.project === undefined) return undefined;
-    context.say('No runs fit.\n');
+    if (options.filter !== undefined || options.project !== undefined) context.say('No runs fit.\n');
+    else if (listRuns(db, { archived: true, limit: 1, columns: [] }).rows.length === 0) return undefined;
+    else context.say('All runs are archived: waddle ls --archived\n');
     return true;
   }
   const fields =
