@@ -201,6 +201,7 @@ describe.skipIf('missing' in found)('a run and a comparison in a real browser', 
     await page.getByText('line 122', { exact: true }).waitFor();
     await page.locator('.console-line.target', { hasText: 'line 123' }).waitFor();
     expect(await page.getByRole('searchbox').inputValue()).toBe('');
+    expect(await page.title()).toBe('long · Waddle');
     expect(complaints).toEqual([]);
   });
 
@@ -301,7 +302,7 @@ describe.skipIf('missing' in found)('a run and a comparison in a real browser', 
         await page.goto(url(view));
         await page.locator('.tabs').waitFor();
         await page.locator('.run-body > *').first().waitFor();
-        const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        const over = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth');
         expect({ view, width, over }).toEqual({ view, width, over: 0 });
       }
     }

@@ -3,10 +3,12 @@ import type { Comparison } from '../../protocol/api.ts';
 import {
   type Column,
   columnsOf,
+  keptBy,
   niceTicks,
   readBrushes,
   scaleOf,
   usualAxes,
+  usualParam,
   writeBrushes,
 } from './columns.ts';
 
@@ -69,4 +71,10 @@ test('brushes are kept in a link', () => {
   const brushes = new Map([['params.a;b~c', [0.1, 0.5] as const]]);
   expect([...readBrushes(writeBrushes(brushes))]).toEqual([['params.a;b~c', [0.1, 0.5]]]);
   expect(readBrushes('x~1~0;%zz~0~1;').size).toBe(0);
+});
+
+test('a run is kept where it lies within every range', () => {
+  expect(keptBy(columns, new Map([['params.lr', [0, 0.6]]]), 3)).toEqual([true, true, false]);
+  expect(keptBy(columns, new Map([['params.model', [0, 1]]]), 3)).toEqual([true, true, false]);
+  expect(keptBy(columns, new Map([['gone', [0, 0.1]]]), 3)).toEqual([true, true, true]);
 });

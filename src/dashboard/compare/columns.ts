@@ -217,3 +217,17 @@ export const writeBrushes = (brushes: Brushes): string =>
   [...brushes]
     .map(([id, [from, to]]) => `${encodeURIComponent(id)}~${from.toFixed(3)}~${to.toFixed(3)}`)
     .join(';');
+
+/** Which runs lie within every chosen range; a run that lacks a value lies in none. */
+export function keptBy(columns: readonly Column[], brushes: Brushes, runs: number): boolean[] {
+  const chosen = [...brushes].flatMap(([id, range]) => {
+    const column = columns.find((one) => one.id === id);
+    return column === undefined ? [] : [{ column, scale: scaleOf(column), range }];
+  });
+  return Array.from({ length: runs }, (_, index) =>
+    chosen.every(({ column, scale, range: [from, to] }) => {
+      const at = scale.at(column.values[index]);
+      return at !== undefined && at >= from && at <= to;
+    }),
+  );
+}

@@ -19,7 +19,7 @@ type Show = (value: unknown, key: string) => { text: string; title?: string };
 /** Rows beyond this are shown on request. */
 const MANY = 120;
 /** Pixels of the first column, and the least of each other: the same in every part, so that a run is one column of the page. */
-const FIRST = 200;
+const FIRST = 240;
 const EACH = 136;
 
 const showValue: Show = (value) => ({
@@ -33,6 +33,9 @@ const showOwn: Show = (value, key) => {
   if (Array.isArray(value)) return { text: value.join(' ') };
   return { text: formatValue(value) };
 };
+
+/** `exit_code` as people say it. */
+const ownName = (key: string): string => (key === 'commit_sha' ? 'commit' : key.replaceAll('_', ' '));
 
 const showMetric: Show = (value, key) => {
   if (!isObject(value)) return { text: '' };
@@ -239,7 +242,7 @@ function CompareRow(props: {
   return (
     <tr class={row.differs ? 'differs' : 'equal'}>
       <th scope="row" title={row.key}>
-        <Marked text={row.key} find={find} />
+        <Marked text={show === showOwn ? ownName(row.key) : row.key} find={find} />
       </th>
       {cells.map((cell, index) => {
         const run = runs[index];

@@ -16,6 +16,7 @@ import {
   type Brushes,
   type Column,
   columnsOf,
+  keptBy,
   readBrushes,
   scaleOf,
   usualAxes,
@@ -91,12 +92,7 @@ function Parallel({
       held.set(now.id, [Math.min(now.from, now.to), Math.max(now.from, now.to)]);
     return held;
   })();
-  const inside = (index: number): boolean =>
-    [...brushes].every(([id, [from, to]]) => {
-      const at = scales.get(id)?.at(columns.find((one) => one.id === id)?.values[index]);
-      return at !== undefined && at >= from && at <= to;
-    });
-  const kept = runs.map((_, index) => inside(index));
+  const kept = keptBy(columns, brushes, runs.length);
   const wide = Math.max(width.value, axes.length * LEAST + SIDE);
   const x = (index: number) =>
     axes.length < 2 ? wide / 2 : SIDE + (index / (axes.length - 1)) * (wide - 2 * SIDE);
@@ -336,6 +332,8 @@ function Scatter({
   const sx = useParam('sx');
   const sy = useParam('sy');
   const usualX = usualParam(columns);
+  const brush = useParam('brush');
+  const kept = keptBy(columns, readBrushes(brush.value), runs.length);
   const xs = columns.find((one) => one.id === sx.value) ?? usualX ?? columns.at(-1);
   const ys = columns.find((one) => one.id === sy.value) ?? usualResult(columns) ?? columns[0];
   if (xs === undefined || ys === undefined) return null;
@@ -413,7 +411,7 @@ function Scatter({
                 label={`${run.name}: ${textOf(xs, index)}, ${textOf(ys, index)}`}
               >
                 <circle
-                  class={`point${lifted === run.id ? ' lifted' : lifted !== null ? ' out' : ''}`}
+                  class={`point${lifted === run.id ? ' lifted' : lifted !== null || !kept[index] ? ' out' : ''}`}
                   cx={px}
                   cy={py}
                   r="5.5"

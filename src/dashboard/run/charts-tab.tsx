@@ -1,8 +1,6 @@
 /** The charts of one run: what it logged, and what the machine did meanwhile. */
 import type { ReadonlySignal } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
 import type { ChartRun } from '../chart/context.ts';
-import { showRuns } from '../chart/run-colours.ts';
 import { Command } from '../parts/copy-button.tsx';
 import { Empty } from '../parts/states.tsx';
 import { ChartView, useStable } from './chart-view.tsx';
@@ -24,7 +22,6 @@ function RunCharts({
   name,
 }: TabProps & { which: (key: string) => boolean; name: 'charts' | 'system' }) {
   const id = detail.value.run.id;
-  useEffect(() => showRuns([id]), [id]);
   const runs: ReadonlySignal<readonly ChartRun[]> = useStable(() => {
     const { run } = detail.value;
     return [{ id: run.id, name: run.name, startedAt: run.started_at ?? 0, live: run.status === 'running' }];

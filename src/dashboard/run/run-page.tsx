@@ -6,7 +6,7 @@ import type { RunDetail } from '../../protocol/api.ts';
 import { Empty, Failed } from '../parts/states.tsx';
 import { bindShortcuts } from '../shell/keyboard.ts';
 import { addCommands } from '../shell/palette.tsx';
-import { navigate, runHref } from '../shell/router.ts';
+import { navigate, route, runHref } from '../shell/router.ts';
 import { ArtifactsTab } from './artifacts-tab.tsx';
 import { ChartsTab, SystemTab } from './charts-tab.tsx';
 import { CodeTab } from './code-tab.tsx';
@@ -76,9 +76,14 @@ function Loaded({ data, tab }: { data: RunData; tab: string }) {
       return last;
     });
   }, [data]);
+  const name = detail?.run.name;
   useEffect(() => {
-    if (detail !== null) document.title = `${detail.run.name} · Waddle`;
-  }, [detail?.run.name]);
+    // After the frame's own title, which knows only the runs of the table.
+    if (name !== undefined)
+      queueMicrotask(() => {
+        document.title = `${name} · Waddle`;
+      });
+  }, [name, route.value]);
   if (data.state.value === 'failed' && data.failure.value) {
     if (data.failure.value.status === 404) {
       return (
