@@ -8,6 +8,8 @@ import { fetchSeries, type SeriesAsk } from './series-client.ts';
 
 /** More live points than this many times what was asked: time to have them bucketed by the server. */
 const GROWN = 3;
+/** After a run's end. */
+const LAST_MS = 1200;
 
 export class PanelData {
   lines: Line[] = [];
@@ -26,6 +28,7 @@ export class PanelData {
   #request: AbortController | undefined;
   #early: LivePoints[] = [];
   #appended = 0;
+  #last: number | undefined;
   readonly #startOf: (run: string) => number;
   readonly #stop: (() => void)[];
 
@@ -38,7 +41,16 @@ export class PanelData {
 
   /** Asks anew where the question differs. `live`: runs that still grow. */
   ask(ask: SeriesAsk, live: readonly string[]): void {
+    const ended = [...this.#live].some((run) => !live.includes(run) && ask.runs.includes(run));
     this.#live = new Set(live);
+    // The stream of a run that has ended is left; what came last is asked once more.
+    if (ended) {
+      clearTimeout(this.#last);
+      this.#last = window.setTimeout(() => {
+        this.#whole = undefined;
+        this.again();
+      }, LAST_MS);
+    }
     watch(this, live.length === 0 ? undefined : { runs: live, keys: [ask.key] });
     if (this.#ask !== undefined && sameAsk(this.#ask, ask)) return;
     // Of another axis or key the lines would be wrong; of other runs or another range they are merely old.
@@ -114,7 +126,7 @@ export class PanelData {
     }
     let changed = false;
     for (const points of batch.points) {
-      if (points.key !== ask.key || !this.#live.has(points.run)) continue;
+      if (points.key !== ask.key || !ask.runs.includes(points.run)) continue;
       if (this.#request !== undefined) {
         this.#early.push(points);
         // While an answer is on its way, what is on hand grows too.
@@ -143,6 +155,7 @@ export class PanelData {
   }
 
   close(): void {
+    clearTimeout(this.#last);
     this.#request?.abort();
     watch(this, undefined);
     for (const stop of this.#stop) stop();

@@ -4,7 +4,7 @@
  */
 import uPlot from 'uplot';
 import { formatNumber, formatTicks } from '../format/numbers.ts';
-import { DURATION_STEPS, formatDuration } from '../format/times.ts';
+import { DURATION_STEPS, formatDuration, formatTimeTicks } from '../format/times.ts';
 import { ink } from '../shell/theme.ts';
 import {
   drawEnvelope,
@@ -219,7 +219,7 @@ export class Plot {
     const base = { font: FONT, stroke: () => ink.peek().text, grid, ticks: { show: false } };
     const xAxis: uPlot.Axis =
       axis === 'time'
-        ? { ...base, space: 64 }
+        ? { ...base, space: 64, values: (_, splits) => this.#fitting(splits, formatTimeTicks(splits)) }
         : axis === 'relative'
           ? {
               ...base,
@@ -334,7 +334,12 @@ export class Plot {
   #formatY(splits: number[]): string[] {
     const { formatY, logY } = this.#style;
     if (formatY) return splits.map((split) => (split === null ? '' : formatY(split)));
-    return logY ? splits.map((split) => (split === null ? '' : formatNumber(split, 2))) : formatTicks(splits);
+    if (!logY) return formatTicks(splits);
+    // The lower end of a log axis is a tick too; it is named only where it is a round number.
+    const round = (value: number) => /^[125]e/.test(value.toExponential(6).replace(/\.?0+e/, 'e'));
+    return splits.map((split, index) =>
+      split === null || (index === 0 && splits.length > 3 && !round(split)) ? '' : formatNumber(split, 2),
+    );
   }
 
   #selected(plot: uPlot): void {

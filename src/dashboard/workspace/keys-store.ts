@@ -2,7 +2,6 @@
 import { effect, signal } from '@preact/signals';
 import type { Keys } from '../../protocol/api.ts';
 import { type ApiFailure, asFailure, getKeys, isAbort } from '../api/client.ts';
-import { onBatch } from '../api/live.ts';
 import { chartRuns } from './shown-runs.ts';
 import { view } from './view.ts';
 
@@ -12,9 +11,9 @@ export const keys = signal<Keys | null>(null);
 export const chartKeys = signal<readonly string[] | null>(null);
 export const keysFailure = signal<ApiFailure | null>(null);
 
-/** A run that grows may get a new metric: asked while points come, ever less often as long as there is none. */
-const REFRESH_MS = 400;
-const SELDOM_MS = 60_000;
+/** A run that grows may get a new metric, of which the stream says nothing: asked ever less often while there is none. */
+const REFRESH_MS = 300;
+const SELDOM_MS = 15_000;
 
 let request: AbortController | undefined;
 let wait = REFRESH_MS;
@@ -37,6 +36,8 @@ async function load(project: string, ids: readonly string[], quiet: boolean): Pr
     if (!mine.signal.aborted) keys.value = all;
   } catch (error) {
     if (!isAbort(error) && !mine.signal.aborted) keysFailure.value = asFailure(error);
+  } finally {
+    if (!mine.signal.aborted) reloadSoon();
   }
 }
 
@@ -47,6 +48,14 @@ function setChartKeys(list: readonly string[]): boolean {
     return false;
   chartKeys.value = list;
   return true;
+}
+
+/** Nothing is asked while no run grows, or nobody looks. */
+function reloadSoon(): void {
+  clearTimeout(timer);
+  timer = undefined;
+  if (document.hidden || !chartRuns.peek().some((run) => run.live)) return;
+  timer = window.setTimeout(reloadKeys, wait);
 }
 
 export function reloadKeys(): void {
@@ -60,22 +69,18 @@ export function startKeys(ready: () => boolean): () => void {
   const stopEffect = effect(() => {
     const { project } = view.value;
     const ids = chartRuns.value.map((run) => run.id);
-    const now = `${project} ${ids.join()}`;
+    // A run that ends may have logged a last new metric.
+    const live = chartRuns.value.filter((run) => run.live).length;
+    const now = `${project} ${live} ${ids.join()}`;
     if (!ready() || now === asked) return;
     asked = now;
     wait = REFRESH_MS;
     void load(project, ids, false);
   });
-  const stopBatch = onBatch((batch) => {
-    if (batch.runs.length === 0 && batch.points.length === 0) return;
-    timer ??= window.setTimeout(() => {
-      timer = undefined;
-      if (!document.hidden) reloadKeys();
-    }, wait);
-  });
+  document.addEventListener('visibilitychange', reloadSoon);
   return () => {
     stopEffect();
-    stopBatch();
+    document.removeEventListener('visibilitychange', reloadSoon);
     clearTimeout(timer);
     timer = undefined;
     request?.abort();
