@@ -306,6 +306,8 @@ function environment(page: Page): string {
 function flattened(prefix: string, values: Record<string, unknown>): [string, string][] {
   return Object.entries(values).flatMap(([key, value]): [string, string][] => {
     const name = `${prefix}${key}`;
+    // Hundreds of files, which `--json` has.
+    if (key === 'listing' && prefix.startsWith('data.')) return [];
     if (typeof value !== 'object' || value === null || Array.isArray(value))
       return [[name, formatParam(value)]];
     return flattened(`${name}.`, value as Record<string, unknown>);

@@ -120,7 +120,9 @@ function describe(
       return formatParam(value);
     },
   );
-  if (all) part('Environment', comparison.environment, (row) => row.differs, formatParam);
+  // Of data the digest tells whether it differs; the listing is for `diff` and `--json`.
+  const environment = comparison.environment.filter((row) => !/^data\..*\.listing$/.test(row.key));
+  if (all) part('Environment', environment, (row) => row.differs, formatParam);
   const width = context.terminal ? context.columns : undefined;
   const table = renderTable(columns, rows, { width, paint });
   if (equal === 0) return table;
