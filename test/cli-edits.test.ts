@@ -155,7 +155,10 @@ describe('rm', () => {
       ]) {
         const said = await waddle(layout.project, argv);
         expect(said.code).toBe(1);
-        expect(said.err).toMatch(/also fits .*\nName the run by its full id\.\n/);
+        // A full id cannot be made any fuller.
+        const mend =
+          text === a ? `Rename the other one first: waddle rename ${c} NAME` : 'Name the run by its full id.';
+        expect(said.err).toContain(` also fits ${text === a ? c : a}\n${mend}\n`);
       }
     }
     expect(await listed()).toHaveLength(3);

@@ -96,7 +96,8 @@ class Artifacts(ProjectTest):
         os.makedirs(os.path.join(self.root, "out"))
         os.symlink("nowhere", os.path.join(self.root, "out", "link"))
         self.log(
-            "for path, kind in [('no', FileNotFoundError), ('pipe', ValueError), ('out', FileNotFoundError), ('', ValueError)]:\n"
+            "missing = FileNotFoundError\n"
+            "for path, kind in [('no', missing), ('pipe', ValueError), ('out', missing), ('', ValueError)]:\n"
             "    try:\n        run.log_artifact('x' if path else '', path or __file__)\n"
             "    except kind:\n        continue\n"
             "    raise SystemExit(path)\n"

@@ -191,7 +191,9 @@ function refuseAmbiguous(text: string, run: FoundRun): void {
   throw new WaddleError(
     'run-ambiguous',
     `"${text}" is the ${run.by} of ${run.id} and also fits ${other}`,
-    'Name the run by its full id.',
+    run.by === 'id'
+      ? `Rename the other one first: waddle rename ${other} NAME`
+      : 'Name the run by its full id.',
   );
 }
 
