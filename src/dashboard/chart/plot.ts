@@ -54,7 +54,8 @@ export interface PlotHandlers {
 }
 
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
-const Y_AXIS = 52;
+/** CSS pixels; "79.25 GiB" fits. */
+const Y_AXIS = 64;
 const X_AXIS = 24;
 /** Room at the right of the plot. */
 const RIGHT = 12;
