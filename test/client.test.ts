@@ -135,6 +135,29 @@ describe('init() from a plain script', () => {
     ]);
   });
 
+  it('resumes a run under the name that it was given later, and none that was removed', async () => {
+    const script = (options: string) =>
+      `import { init } from 'waddleml/client'; const run = await init(${options}); console.log(run.id);`;
+    const python = (name: string) =>
+      spawnSync('python3', ['-c', `import waddle; print(waddle.init(resume="${name}").id)`], {
+        cwd: sandbox.folder,
+        env: { ...sandbox.env, PYTHONPATH: join(ROOT, 'python') },
+        encoding: 'utf8',
+      });
+    const id = node(script("{ name: 'old' }")).stdout.trim();
+    await settled(id);
+    sandbox.waddle('rename', 'old', 'new');
+    expect(node(script("{ resume: 'new' }")).stdout.trim()).toBe(id);
+    expect(python('new').stdout.trim()).toBe(id);
+    sandbox.waddle('rm', '--yes', '--force', 'new');
+    for (const name of ['new', id]) {
+      expect(node(script(`{ resume: '${name}' }`)).stderr).toContain(`there is no run "${name}"`);
+      expect(python(name).stderr).toContain('LookupError: no run');
+    }
+    sandbox.waddle('rm', '--undo', 'new');
+    expect(python('new').stdout.trim()).toBe(id);
+  });
+
   it('makes no project folder where a mistyped path names one', () => {
     const missing = join(sandbox.folder, 'mistyped');
     const done = node(`import { init } from 'waddleml/client'; await init();`, { WADDLE_DIR: missing });

@@ -121,7 +121,7 @@ def resolve(root: str, wanted: str) -> Dict[str, Any]:
         found = [read(os.path.join(runs, name)) for name in os.listdir(runs)]
     except OSError:
         found = []
-    heads = [head for head in found if head is not None]
+    heads = [head for head in found if head is not None and not head.get("removed")]
     heads.sort(key=lambda head: (_started(head), head["id"]), reverse=True)
     for head in heads:
         if head["id"] == wanted:

@@ -2,6 +2,7 @@
 import { WaddleError } from '../errors/waddle-error.ts';
 import { eventTime } from '../events/line.ts';
 import type { Event, EventOf } from '../events/schema.ts';
+import { amendHead } from '../journal/head.ts';
 import { runFolder } from '../journal/layout.ts';
 import { JournalWriter } from '../journal/writer.ts';
 import { nextClock } from '../store/find-run.ts';
@@ -24,6 +25,8 @@ export async function applyChanges(
   for (const { run, changes } of edits) {
     const events = changes.map((change): Event => ({ k: 'edit', t: eventTime(), clock: clock++, ...change }));
     append(runFolder(layout, run), 'edits', run, events);
+    const named = changes.findLast((change) => change.field === 'name')?.value;
+    if (typeof named === 'string') amendHead(runFolder(layout, run), { name: named });
   }
   await refresh(
     opened,
@@ -39,6 +42,7 @@ export async function setRemoved(opened: Opened, runs: readonly string[], remove
     opened,
     runs.map((run): Event => ({ k, t: eventTime(), run, clock: clock++ })),
   );
+  for (const run of runs) amendHead(runFolder(opened.layout, run), { removed });
 }
 
 /** Links a repository under a name; a null path unlinks it. */

@@ -204,6 +204,7 @@ function findHead(runs: string, wanted: string) {
   const heads = listRuns(runs)
     .map((id) => readClientHead(resolve(runs, id)))
     .filter((head) => head !== null)
+    .filter((head) => head.removed !== true)
     .sort((a, b) => (b.started_at ?? 0) - (a.started_at ?? 0) || (a.id < b.id ? 1 : -1));
   const fitting = wanted.length < 4 ? [] : heads.filter((head) => head.id.startsWith(wanted));
   const last = /^@last(?:~(\d+))?$/.exec(wanted);

@@ -21,6 +21,8 @@ interface Head {
   started_at?: number;
   last_step?: number | null;
   attempt?: string | null;
+  /** The run was removed: see `RunHead`. */
+  removed?: boolean;
 }
 
 /** Bytes at the end of a journal that are looked through, where a job was killed before it noted its last step. */

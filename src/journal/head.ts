@@ -10,6 +10,8 @@ export interface RunHead {
   started_at: number;
   /** The greatest step logged so far as far as is known, else null. */
   last_step: number | null;
+  /** The run was removed, so that a client that has only this does not go on with it. */
+  removed?: boolean;
 }
 
 /** Replaces the run's `head.json` in one step, so that no reader sees half of one. */
@@ -21,6 +23,17 @@ export function writeHead(folder: string, head: RunHead): void {
     renameSync(temporary, path);
   } finally {
     rmSync(temporary, { force: true });
+  }
+}
+
+/** Brings what an edit changed into the head. Never throws: the edit's own journal is what counts. */
+export function amendHead(folder: string, change: Partial<Pick<RunHead, 'name' | 'removed'>>): void {
+  const head = readHead(folder);
+  if (head === null) return;
+  try {
+    writeHead(folder, { ...head, ...change });
+  } catch {
+    // Then a client without Node finds it by its id, or under its old name.
   }
 }
 

@@ -2,6 +2,7 @@
 import { WaddleError } from '../errors/waddle-error.ts';
 import { eventTime } from '../events/line.ts';
 import type { Event, EventOf } from '../events/schema.ts';
+import { amendHead } from '../journal/head.ts';
 import { runFolder } from '../journal/layout.ts';
 import { JournalWriter } from '../journal/writer.ts';
 import type { Edited, RunPatch } from '../protocol/api.ts';
@@ -36,7 +37,10 @@ export class Editor {
         const events = changes.map(
           (change): Event => ({ k: 'edit', t: eventTime(), clock: clock++, ...change }),
         );
-        this.#append(runFolder(this.#options.layout, run), 'edits', run, events);
+        const folder = runFolder(this.#options.layout, run);
+        this.#append(folder, 'edits', run, events);
+        const named = changes.findLast((change) => change.field === 'name')?.value;
+        if (typeof named === 'string') amendHead(folder, { name: named });
       }
     }
     return this.#done(runs);
@@ -49,6 +53,7 @@ export class Editor {
     const k = removed ? 'remove' : 'restore';
     const events = runs.map((run): Event => ({ k, t: eventTime(), run, clock: clock++ }));
     this.#append(this.#options.layout.projectJournals, 'project', null, events);
+    for (const run of runs) amendHead(runFolder(this.#options.layout, run), { removed });
     return this.#done(runs);
   }
 
