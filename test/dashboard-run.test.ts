@@ -239,7 +239,7 @@ describe.skipIf('missing' in found)('a run and a comparison in a real browser', 
     await show('Charts');
     await page.locator('[data-metric="train/loss"] .plot[data-end="49"]').waitFor();
     await show('Relations');
-    await page.getByRole('img', { name: /3 runs over optimizer.lr/ }).waitFor();
+    await page.getByRole('group', { name: /3 runs over optimizer.lr/ }).waitFor();
     const axis = await page.locator('.brush-area').first().boundingBox();
     if (axis === null) throw new Error('there is no axis');
     await page.mouse.move(axis.x + 14, axis.y + 2);
@@ -250,6 +250,8 @@ describe.skipIf('missing' in found)('a run and a comparison in a real browser', 
     await until(() => page.url().includes('brush='), 'the link has the range');
     await page.reload();
     await page.getByText('2 of 3 runs').waitFor();
+    await page.getByRole('slider', { name: /Range of optimizer.lr/ }).press('Delete');
+    await page.getByText('drag along an axis').waitFor();
     await page.getByRole('link', { name: 'Leave out a', exact: true }).click();
     await until(() => !page.url().includes(String(ids[0])), 'it is left out');
     expect(complaints).toEqual([]);

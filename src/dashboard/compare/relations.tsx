@@ -67,6 +67,8 @@ const BOTTOM = 12;
 const SIDE = 72;
 /** An axis needs so much room for its ticks. */
 const LEAST = 96;
+/** How far a key moves a range. */
+const STEP = 0.05;
 
 function Parallel({
   runs,
@@ -129,6 +131,22 @@ function Parallel({
     area.addEventListener('pointerup', end, { signal: stop.signal });
     area.addEventListener('pointercancel', end, { signal: stop.signal });
   };
+  const move = (id: string) => (event: KeyboardEvent) => {
+    const clear = event.key === 'Delete' || event.key === 'Backspace';
+    const up = event.key === 'ArrowUp' ? STEP : event.key === 'ArrowDown' ? -STEP : 0;
+    if (!clear && up === 0) return;
+    event.preventDefault();
+    const next = new Map(brushes);
+    const [from, to] = next.get(id) ?? [0.4, 0.6];
+    if (clear) next.delete(id);
+    else if (event.shiftKey)
+      next.set(id, up > 0 ? [from, Math.min(1, to + up)] : [Math.max(0, from + up), to]);
+    else {
+      const by = Math.max(-from, Math.min(1 - to, up));
+      next.set(id, [from + by, to + by]);
+    }
+    setParams({ brush: writeBrushes(next) });
+  };
   const count = kept.filter(Boolean).length;
   const lifted = pointer.lifted.value;
   return (
@@ -186,7 +204,7 @@ function Parallel({
               width={wide}
               height={HEIGHT}
               viewBox={`0 0 ${wide} ${HEIGHT}`}
-              role="img"
+              role="group"
               aria-label={`${runs.length} runs over ${axes.map((one) => one.title).join(', ')}`}
             >
               <g class={`parallel-lines${lifted !== null ? ' some' : ''}`}>
@@ -249,6 +267,17 @@ function Parallel({
                       y={y(1)}
                       height={y(0) - y(1)}
                       onPointerDown={begin(one.id)}
+                      onKeyDown={move(one.id)}
+                      tabindex={0}
+                      role="slider"
+                      aria-orientation="vertical"
+                      aria-label={`Range of ${one.title}; arrows move it, with Shift they widen it, Delete clears it`}
+                      aria-valuenow={Math.round((brush?.[0] ?? 0) * 100)}
+                      aria-valuetext={
+                        brush === undefined
+                          ? 'all runs'
+                          : `${count} of ${runs.length} runs, from ${Math.round(brush[0] * 100)} to ${Math.round(brush[1] * 100)} percent`
+                      }
                     />
                   </g>
                 );
@@ -380,7 +409,7 @@ function Scatter({
             width={wide}
             height={PLOT}
             viewBox={`0 0 ${wide} ${PLOT}`}
-            role="img"
+            role="group"
             aria-label={`${ys.title} over ${xs.title} for ${points.length} runs`}
           >
             {scaleX.ticks.map((tick) => (
