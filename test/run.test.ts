@@ -142,6 +142,7 @@ describe('bad requests make no run', () => {
     [['run', '--python', 'no-such-python', '--entry', 'x'], 1, 'no Python interpreter "no-such-python"'],
     [['run', '--resume', 'nothing', '--', 'true'], 1, 'there is no run "nothing"'],
     [['run', '--bogus', '--', 'true'], 2, '--bogus'],
+    [['--dir', '/tmp', 'run', '--', 'true'], 2, 'Options follow the command'],
   ])('%j', (args, status, message) => {
     const done = sandbox.waddle(...args);
     expect(done.stderr).toContain(message);

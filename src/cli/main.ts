@@ -98,6 +98,15 @@ async function buildProgram(argv: readonly string[], context: Context): Promise<
       getOutHelpWidth: () => (context.terminal ? context.columns : 80),
       getOutHasColors: () => context.colors,
     });
+  const [first = ''] = argv;
+  if (first.startsWith('-') && !['-h', '--help', '-V', '--version'].includes(first)) {
+    throw new WaddleError(
+      'unknown-option',
+      `unknown option '${first}'`,
+      'Options follow the command, such as waddle ls --dir PATH. See: waddle --help',
+      { exitCode: 2 },
+    );
+  }
   const named = argv[0] === 'help' ? argv[1] : argv.find((word) => !word.startsWith('-'));
   if (named !== undefined && named !== 'help' && !COMMANDS.some((entry) => entry.name === named)) {
     throw unknownCommand(named);
