@@ -33,7 +33,7 @@ try {
   ];
   expect(
     unpackedSize < MAX_UNPACKED_BYTES,
-    `unpacked size ${(unpackedSize / 1e6).toFixed(2)} MB is under 3 MB`,
+    `unpacked size ${(unpackedSize / 2 ** 20).toFixed(2)} MiB is under ${MAX_UNPACKED_BYTES / 2 ** 20} MiB`,
   );
   const paths = files.map(({ path }) => path);
   expect(
