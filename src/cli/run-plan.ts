@@ -1,5 +1,6 @@
 /** From what was asked for to a supervised run: shared by `waddle run` and `waddle reproduce`. */
-import { relative } from 'node:path';
+import { existsSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import { newRunId } from '../events/ids.ts';
 import { type RunOutcome, type RunPlan, supervise } from '../runner/supervise.ts';
 import type { Context, Project } from './context.ts';
@@ -46,6 +47,8 @@ export function planOf(
   const recorded = { argv, command, cwd: job.cwd };
   const parent = context.env.WADDLE_RUN;
   const inside = !relative(layout.project, job.cwd).startsWith('..');
+  // Started from a folder that no repository holds (`--dir`, WADDLE_DIR): the code is that of the project's repository.
+  const elsewhere = !inside && !isInRepository(job.cwd) && isInRepository(layout.project);
   return {
     runId,
     start:
@@ -74,11 +77,18 @@ export function planOf(
       message: options.commitMessage,
       policy: snapshotPolicy(config),
       folder: inside ? layout.project : job.cwd,
+      ...(elsewhere ? { cwd: layout.project } : {}),
     },
     environment: environmentPlan(config),
     tty: options.tty,
     hangupIgnored: hangupWasIgnored(context.env),
   };
+}
+
+/** Whether a folder or one above it has a `.git` (a file in linked worktrees and submodules). */
+function isInRepository(folder: string): boolean {
+  if (existsSync(join(folder, '.git'))) return true;
+  return folder !== dirname(folder) && isInRepository(dirname(folder));
 }
 
 /** The job's output goes on being recorded when nobody reads it any more (`waddle run … | head`). */

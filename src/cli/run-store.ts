@@ -28,6 +28,8 @@ export async function followStore(project: Project, env: Env, signal: AbortSigna
 }
 
 export interface FinalState {
+  /** As the job or an edit left it; null where the store could not tell. */
+  name: string | null;
   metrics: { key: string; text: string }[];
   /** Log calls that were not kept, by reason. */
   dropped: Record<string, number>;
@@ -54,7 +56,7 @@ export function sealLeftovers(project: Project, env: Env): void {
 
 /** Brings the store up to the end of a run, reads what its summary tells, and seals its journals. Never throws. */
 export function settleRun(project: Project, env: Env, runId: string): FinalState {
-  const state: FinalState = { metrics: [], dropped: {}, problem: null };
+  const state: FinalState = { name: null, metrics: [], dropped: {}, problem: null };
   try {
     const store = openStore(storeFile(project, env));
     try {
@@ -72,6 +74,8 @@ export function settleRun(project: Project, env: Env, runId: string): FinalState
 }
 
 function readState(store: Store, runId: string, state: FinalState): void {
+  const named = store.prepare('SELECT name FROM runs WHERE id = ?').get(runId);
+  if (named !== undefined) state.name = String(named.name);
   const metrics = store
     .prepare(
       `SELECT key, last, last_is_nan FROM metric_summaries

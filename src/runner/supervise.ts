@@ -40,7 +40,8 @@ export interface RunPlan {
   given: Snapshot | null;
   /** Makes a place of its own for the job from the snapshot; null: it runs in the workspace. */
   place: ((snapshot: Snapshot, runId: string, signal: AbortSignal) => Promise<JobPlace>) | null;
-  snapshot: Pick<SnapshotOptions, 'message' | 'autoCommit' | 'policy' | 'folder'>;
+  /** `cwd` where the code is not that of the job's own working folder. */
+  snapshot: Pick<SnapshotOptions, 'message' | 'autoCommit' | 'policy' | 'folder'> & { cwd?: string };
   /** What of the environment is recorded. */
   environment: EnvironmentPlan;
   /** The job gets a pseudo-terminal of its own. */
@@ -375,7 +376,7 @@ async function recordDrift(
   try {
     const files = await findDrift({
       snapshot,
-      cwd: plan.job.cwd,
+      cwd: plan.snapshot.cwd ?? plan.job.cwd,
       env: world.env,
       privateDir: world.layout.privateGit,
     });

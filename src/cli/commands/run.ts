@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { WaddleError } from '../../errors/waddle-error.ts';
+import { runFolder } from '../../journal/layout.ts';
 import { ensureProjectFolder } from '../../journal/project-folder.ts';
 import { unwritable } from '../../runner/supervise.ts';
 import { type Context, openProject, type Project } from '../context.ts';
@@ -50,13 +52,21 @@ async function run(words: string[], flags: RunFlags & AskedPorts, context: Conte
   if (server !== null) context.say(`waddle: live at ${server.pageOf(plan.runId)}\n`);
   const outcome = await superviseHere(plan, label, project, context);
   context.exitCode = outcome.exitCode;
+  const folder = runFolder(layout, plan.runId);
+  if (!existsSync(folder)) {
+    server?.release();
+    context.warn(
+      `waddle: ${inert(folder)} was removed while the job ran: what it logged is gone\nKeep .waddle/ out of what the job cleans up.\n`,
+    );
+    return;
+  }
   // Loaded here: the store's parts must not hold up the start of a job.
   const { settleRun } = await import('../run-store.ts');
   const final = settleRun(project, context.env, plan.runId);
   await outcome.shown;
   // The store has all of it: the server gives it to whoever still watches, and goes where nobody else holds it.
   server?.release();
-  context.say(describeEnd(plan, label, outcome, final));
+  context.say(describeEnd(plan, final.name ?? label, outcome, final));
   if (server?.lasting) context.say(`waddle: ${server.pageOf(plan.runId)}\n`);
   if (final.problem !== null) {
     context.warn(`waddle: the store could not be brought up to date: ${inert(final.problem)}\n`);
