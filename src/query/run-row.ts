@@ -56,6 +56,12 @@ function number(value: unknown): number | null {
   return value === null || value === undefined ? null : Number(value);
 }
 
+/** Seconds of which journals know milliseconds: without the dust of a subtraction. */
+function milliseconds(value: unknown): number | null {
+  const seconds = number(value);
+  return seconds === null ? null : Math.round(seconds * 1000) / 1000;
+}
+
 function texts(value: unknown): string[] | null {
   const list = typeof value === 'string' ? parseExactJson(value) : null;
   return Array.isArray(list) ? list.map(String) : null;
@@ -68,7 +74,7 @@ export function readRunRow(row: SqlRow): RunRow {
     status: String(row.status) as RunStatus,
     started_at: number(row.started_at),
     ended_at: number(row.ended_at),
-    duration: number(row.duration),
+    duration: milliseconds(row.duration),
     commit_sha: text(row.commit_sha),
     entry: text(row.entry),
     project: String(row.project),
