@@ -14,6 +14,7 @@ class Survival(ProjectTest):
     def test_kill_9_loses_no_call_that_returned(self):
         for count in (1, 37, 400):
             with self.subTest(count=count):
+                os.mkdir(os.path.join(self.base, "killed-%d" % count))
                 process = self.start(
                     self.write(
                         "job.py",
@@ -51,6 +52,7 @@ class Survival(ProjectTest):
         )
         for round in range(4):
             root = os.path.join(self.base, "moment-%d" % round)
+            os.mkdir(root)
             process = self.start(job, root)
             process.stdout.readline()
             time.sleep(0.004 * round)

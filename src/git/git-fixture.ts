@@ -136,7 +136,10 @@ export function makeFixture(): Fixture {
   return fixture;
 }
 
-/** Takes the snapshot in a process of its own that permissions apply to: root may write everywhere. */
+/**
+ * Takes the snapshot in a process of its own that permissions apply to: root may write everywhere. It changes its user after
+ * its modules are loaded, since the checkout may lie where only root may look.
+ */
 export function snapshotUnprivileged(fixture: Fixture, options: Partial<SnapshotOptions> = {}): Snapshot {
   const all = {
     cwd: fixture.repo,
@@ -146,14 +149,17 @@ export function snapshotUnprivileged(fixture: Fixture, options: Partial<Snapshot
   };
   const script = `
     import { takeSnapshot } from ${JSON.stringify(join(import.meta.dirname, 'snapshot.ts'))};
+    ${BECOME_NOBODY}
     process.stdout.write(JSON.stringify(await takeSnapshot(${JSON.stringify(all)})));`;
   const result = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
     cwd: '/',
     encoding: 'utf8',
-    ...(isRoot ? { uid: 65534, gid: 65534 } : {}),
   });
   if (result.status !== 0) throw new Error(result.stderr);
   return JSON.parse(result.stdout) as Snapshot;
 }
+
+const BECOME_NOBODY =
+  'if (process.getuid() === 0) { process.setgroups([]); process.setgid(65534); process.setuid(65534); }';
 
 export const isRoot = process.getuid?.() === 0;

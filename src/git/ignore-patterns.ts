@@ -79,12 +79,14 @@ function expressionOf(glob: string): string | null {
   for (let at = 0; at < glob.length; at += 1) {
     const rest = glob.slice(at);
     const atStart = at === 0 || glob[at - 1] === '/';
-    if (atStart && rest.startsWith('**/')) {
+    // Of two stars and more git takes all as two (wildmatch.c).
+    const stars = atStart ? (/^\*{2,}(?=\/|$)/.exec(rest)?.[0].length ?? 0) : 0;
+    if (stars > 0 && stars < rest.length) {
       body += '(?:[^/]+/)*';
-      at += 2;
-    } else if (atStart && rest === '**') {
+      at += stars;
+    } else if (stars > 0) {
       body += '.+';
-      at += 1;
+      at += stars - 1;
     } else if (rest.startsWith('*')) {
       body += '[^/]*';
       while (glob[at + 1] === '*') at += 1;

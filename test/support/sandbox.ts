@@ -34,7 +34,9 @@ export class Sandbox {
     for (const [name, value] of Object.entries(process.env)) {
       if (
         value !== undefined &&
-        !/^(WADDLE_|GIT_|RANK$|LOCAL_RANK$|WORLD_SIZE$|SLURM_|VIRTUAL_ENV$)/.test(name)
+        !/^(WADDLE_|GIT_|RANK$|LOCAL_RANK$|WORLD_SIZE$|SLURM_|VIRTUAL_ENV$|CI$|NO_COLOR$|FORCE_COLOR$)/.test(
+          name,
+        )
       ) {
         inherited[name] = value;
       }
