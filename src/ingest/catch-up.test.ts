@@ -4,6 +4,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   truncateSync,
   utimesSync,
   writeFileSync,
@@ -517,6 +518,20 @@ describe('journals that go away or change', () => {
     ingest();
     expect(rows('SELECT broken, torn FROM journals')).toEqual([{ broken: 0, torn: null }]);
     expect(rows('SELECT * FROM broken_lines')).toEqual([]);
+  });
+
+  it('report the line that was unfinished for what it is where it goes on as a broken one', () => {
+    project.write(RUN, JOB, opening(JOB), { k: 'close', t: T0, dropped: null });
+    const offset = statSync(project.path(RUN, JOB)).size;
+    project.append(RUN, JOB, '{"k":"tag",');
+    ingest();
+    expect(rows('SELECT broken, torn FROM journals')).toEqual([{ broken: 1, torn: offset }]);
+    project.append(RUN, JOB, '"t":1}\n');
+    expect(ingest().broken).toMatchObject([{ offset, reason: expect.stringContaining('"tag"') }]);
+    expect(rows('SELECT broken, torn FROM journals')).toEqual([{ broken: 1, torn: null }]);
+    expect(rows('SELECT offset, reason FROM broken_lines')).toEqual([
+      { offset, reason: expect.stringContaining('"tag"') },
+    ]);
   });
 
   it('hold up no other where one cannot be read', () => {

@@ -244,6 +244,8 @@ export class Batch {
 
   /** Applies one line. `place` is its plain offset. */
   apply(journal: JournalState, place: number, line: ParsedLine): void {
+    // First, since the line that was torn may be a broken one, which is reported at the same place.
+    this.#mend(journal);
     this.lines += 1;
     journal.lines += 1;
     if (line.type === 'unknown') return;
@@ -281,13 +283,7 @@ export class Batch {
     journal.offset = next;
     this.#changed = true;
     this.#advanced.add(journal);
-    if (journal.torn !== null) {
-      this.store
-        .prepare('DELETE FROM broken_lines WHERE journal = ? AND offset = ?')
-        .run(journal.id, journal.torn);
-      journal.torn = null;
-      journal.broken -= 1;
-    }
+    this.#mend(journal);
     if (journal.run === 0) return;
     this.#touched.add(journal.run);
     if (!journal.writer.startsWith('edits-')) this.#alive.add(journal.run);
@@ -300,6 +296,16 @@ export class Batch {
     this.#advanced.add(journal);
     this.#changed = true;
     this.#breaks(journal, journal.offset, 'unfinished, and its writer is gone');
+  }
+
+  /** Takes back what `tear` reported. */
+  #mend(journal: JournalState): void {
+    if (journal.torn === null) return;
+    this.store
+      .prepare('DELETE FROM broken_lines WHERE journal = ? AND offset = ?')
+      .run(journal.id, journal.torn);
+    journal.torn = null;
+    journal.broken -= 1;
   }
 
   /** Judges a run `crashed`: its journals say that it runs, and nobody lives. */
