@@ -240,7 +240,9 @@ describe.skipIf('missing' in found)('a run and a comparison in a real browser', 
     await page.locator('[data-metric="train/loss"] .plot[data-end="49"]').waitFor();
     await show('Relations');
     await page.getByRole('group', { name: /3 runs over optimizer.lr/ }).waitFor();
-    const axis = await page.locator('.brush-area').first().boundingBox();
+    const area = page.locator('.brush-area').first();
+    await area.hover({ position: { x: 14, y: 2 } }); // waits until it rests
+    const axis = await area.boundingBox();
     if (axis === null) throw new Error('there is no axis');
     await page.mouse.move(axis.x + 14, axis.y + 2);
     await page.mouse.down();

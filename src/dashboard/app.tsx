@@ -2,15 +2,16 @@
 import { signal, useComputed } from '@preact/signals';
 import type { ComponentType } from 'preact';
 import { useEffect } from 'preact/hooks';
+import type { RunRow } from '../protocol/api.ts';
 import { type ApiFailure, asFailure, getHealth } from './api/client.ts';
 import { connect, connection, nextTryAt } from './api/live.ts';
-import { runRows } from './api/runs-store.ts';
+import { everyRun, runRows } from './api/runs-store.ts';
 import { ChartTip } from './chart/tip.tsx';
 import { Icon } from './parts/icon.tsx';
 import { Empty, Failed } from './parts/states.tsx';
 import { now, useClock } from './shell/clock.ts';
 import { isMac, useShortcuts } from './shell/keyboard.ts';
-import { openPalette, Palette, useCommands } from './shell/palette.tsx';
+import { type Command, openPalette, Palette, useCommands } from './shell/palette.tsx';
 import { navigate, type Route, route, runHref, workspaceHref } from './shell/router.ts';
 import { openSheet, ShortcutSheet } from './shell/shortcut-sheet.tsx';
 import { cycleTheme, dark, followSystem } from './shell/theme.ts';
@@ -18,6 +19,14 @@ import { Toasts } from './shell/toasts.tsx';
 import { Workspace } from './workspace/workspace.tsx';
 
 const health = signal<{ folder?: string | undefined } | null>(null);
+
+const runCommands = (runs: readonly RunRow[]): readonly Command[] =>
+  runs.map((run) => ({
+    title: run.name,
+    icon: 'play',
+    hint: `Run ${run.id}`,
+    run: () => navigate(runHref(run.id)),
+  }));
 
 export function App() {
   useEffect(() => {
@@ -34,6 +43,11 @@ export function App() {
     { keys: 't', does: 'Light or dark', group: 'Anywhere', run: cycleTheme },
     { keys: '?', does: 'This sheet', group: 'Anywhere', run: openSheet },
   ]);
+  // First, so that they are listed last.
+  useCommands((closing) => {
+    const runs = everyRun(closing);
+    return runs instanceof Promise ? runs.then(runCommands) : runCommands(runs);
+  });
   useCommands(() => [
     { title: 'Go to the runs', icon: 'list', hint: 'View', run: () => navigate(workspaceHref()) },
     { title: 'Light or dark', icon: dark.value ? 'sun' : 'moon', hint: 'Action', run: cycleTheme },
@@ -44,12 +58,6 @@ export function App() {
       run: followSystem,
     },
     { title: 'Keyboard shortcuts', icon: 'help', hint: 'Action', run: openSheet },
-    ...runRows.peek().map((run) => ({
-      title: run.name,
-      icon: 'play' as const,
-      hint: `Run ${run.id}`,
-      run: () => navigate(runHref(run.id)),
-    })),
   ]);
   return (
     <div class="shell">

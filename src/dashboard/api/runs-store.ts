@@ -82,6 +82,28 @@ async function load(): Promise<void> {
   }
 }
 
+/** Every run of the project, whatever the view finds: what is held where that is all, else asked. */
+export function everyRun(stop: AbortSignal): readonly RunRow[] | Promise<readonly RunRow[]> {
+  const all = ask !== undefined && !ask.filter && !ask.q && !ask.project;
+  return all && runsState.peek() === 'ready' ? runRows.peek() : askEveryRun(stop);
+}
+
+async function askEveryRun(stop: AbortSignal): Promise<readonly RunRow[]> {
+  const found: RunRow[] = [];
+  try {
+    let href: string | undefined = runsPath({ limit: NEXT_PAGE });
+    while (href !== undefined && found.length < MAX_RUNS) {
+      const page = await getRunsPage(href, stop);
+      found.push(...page.items);
+      href = page.next;
+    }
+  } catch {
+    // What is here stays of use without the server.
+    return found.length > 0 ? found : runRows.peek();
+  }
+  return found;
+}
+
 function publish(found: ReadonlyMap<string, RunRow>): void {
   const next = new Map(found);
   for (const [id, row] of fresh) {

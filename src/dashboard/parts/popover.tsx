@@ -2,7 +2,7 @@
 import { useSignal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
 import { createPortal } from 'preact/compat';
-import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { Icon, type IconName } from './icon.tsx';
 
 export interface Place {
@@ -33,7 +33,8 @@ export function Popover(props: {
     element.style.left = `${Math.max(8, Math.min(x, innerWidth - width - 8))}px`;
     element.style.top = `${Math.max(8, top)}px`;
   });
-  useEffect(() => {
+  // Before the next key: what is typed after the press belongs to the panel.
+  useLayoutEffect(() => {
     const before = document.activeElement;
     const element = panel.current;
     element?.querySelector<HTMLElement>('input, button, [tabindex]')?.focus({ preventScroll: true });

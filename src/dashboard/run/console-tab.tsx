@@ -168,7 +168,11 @@ export function ConsoleTab({ data, detail }: TabProps) {
     return () => made.close();
   }, [data.id, find.value, chosen, at.value]);
   // A link, or a press on a found line, changes what is looked for too.
+  const own = useRef(find.peek());
   useEffect(() => {
+    // What was typed here may have gone on meanwhile.
+    if (find.value === own.current) return;
+    own.current = find.value;
     clearTimeout(timer.current);
     typed.value = find.value;
   }, [find.value]);
@@ -179,7 +183,10 @@ export function ConsoleTab({ data, detail }: TabProps) {
   const type = (text: string) => {
     typed.value = text;
     clearTimeout(timer.current);
-    timer.current = window.setTimeout(() => setParams({ q: text, at: null }), 150);
+    timer.current = window.setTimeout(() => {
+      own.current = text;
+      setParams({ q: text, at: null });
+    }, 150);
   };
   return (
     <div class="console">

@@ -1,6 +1,6 @@
 /** Two lines that answer: what is this, how did it go, which code, where. */
 import { useSignal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import type { RunDetail, RunStatus } from '../../protocol/api.ts';
 import { formatAge, formatDuration, formatTime } from '../format/times.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
@@ -149,15 +149,21 @@ function Name({ data, name }: { data: RunData; name: string }) {
   const editing = useSignal(false);
   const input = useRef<HTMLInputElement>(null);
   const button = useRef<HTMLButtonElement>(null);
-  useEffect(() => {
-    if (editing.value) input.current?.select();
+  /** Ended by a key: the focus goes back to the name. By a press elsewhere: it stays there. */
+  const byKey = useRef(false);
+  useLayoutEffect(() => {
+    if (editing.value) {
+      input.current?.focus();
+      input.current?.select();
+    } else if (byKey.current) button.current?.focus({ preventScroll: true });
+    byKey.current = false;
   }, [editing.value]);
-  const end = (save: boolean) => {
+  const end = (save: boolean, key = true) => {
     if (!editing.peek()) return;
+    byKey.current = key;
     const text = input.current?.value.trim() ?? '';
     editing.value = false;
     if (save) void rename(data, text);
-    requestAnimationFrame(() => button.current?.focus({ preventScroll: true }));
   };
   if (!editing.value) {
     return (
@@ -185,7 +191,7 @@ function Name({ data, name }: { data: RunData; name: string }) {
         defaultValue={name}
         maxLength={1000}
         spellcheck={false}
-        onBlur={() => end(true)}
+        onBlur={() => end(true, false)}
         onKeyDown={(event) => {
           if (event.key === 'Enter' && !event.isComposing) end(true);
           if (event.key === 'Escape') {

@@ -1,6 +1,6 @@
 /** The run's notes: read as Markdown, written as text. */
 import { useSignal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { isMac } from '../shell/keyboard.ts';
 import { Markdown } from './markdown-view.tsx';
 import type { RunData } from './run-data.ts';
@@ -11,7 +11,7 @@ export function Notes({ data, notes }: { data: RunData; notes: string }) {
   const saving = useSignal(false);
   const area = useRef<HTMLTextAreaElement>(null);
   const editing = draft.value !== null;
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (editing) area.current?.focus();
   }, [editing]);
   const save = async () => {

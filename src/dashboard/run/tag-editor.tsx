@@ -1,6 +1,6 @@
 /** The run's tags: add one as `key=value`, press one to change it, take one off. */
 import { useSignal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { Icon } from '../parts/icon.tsx';
 import { type Place, Popover } from '../parts/popover.tsx';
 import type { RunData } from './run-data.ts';
@@ -62,7 +62,7 @@ export function TagEditor({ data, tags }: { data: RunData; tags: Record<string, 
 function TagForm(props: { data: RunData; name: string | null; value: string; done: () => void }) {
   const key = useRef<HTMLInputElement>(null);
   const value = useRef<HTMLInputElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (props.name !== null) value.current?.select();
   }, []);
   const save = (event: Event) => {

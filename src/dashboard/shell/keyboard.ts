@@ -3,7 +3,7 @@
  * these. A sequence is two keys within a second (`g r`). Nothing is heard while the user types, but for `mod+` keys.
  */
 import { signal } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
+import { useLayoutEffect } from 'preact/hooks';
 
 export interface Shortcut {
   /** `j`, `?`, `g r`, `mod+k` (Ctrl, or Command on a Mac). */
@@ -24,9 +24,9 @@ export function bindShortcuts(list: readonly Shortcut[]): () => void {
   };
 }
 
-/** Binds while the component is mounted; `list` is read once. */
+/** Binds while the component is mounted: as soon as it can be seen. `list` is read once. */
 export function useShortcuts(list: () => readonly Shortcut[]): void {
-  useEffect(() => bindShortcuts(list()), []);
+  useLayoutEffect(() => bindShortcuts(list()), []);
 }
 
 export const isMac = /Mac|iP(hone|ad)/.test(navigator.platform);

@@ -1,6 +1,6 @@
 /** The command palette (Ctrl/Cmd K): every run, metric, view and action, found by a few letters. */
 import { signal, useComputed, useSignal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { Icon, type IconName } from '../parts/icon.tsx';
 
 export interface Command {
@@ -11,8 +11,8 @@ export interface Command {
   run: () => void;
 }
 
-/** A source of commands. It is asked when the palette opens, and may be long. */
-type Source = () => readonly Command[];
+/** A source of commands. It is asked when the palette opens, may be long, and may first have to ask the server. */
+type Source = (closing: AbortSignal) => readonly Command[] | Promise<readonly Command[]>;
 const sources = new Set<Source>();
 const paletteOpen = signal(false);
 
@@ -27,7 +27,7 @@ export function addCommands(source: Source): () => void {
 
 /** Adds commands while the component is mounted. */
 export function useCommands(source: Source): void {
-  useEffect(() => addCommands(source), []);
+  useLayoutEffect(() => addCommands(source), []);
 }
 
 /** How well `query` is found in `text`, letters in order; 0: not at all. Beginnings of words count most. */
@@ -60,16 +60,44 @@ function PaletteDialog() {
   const query = useSignal('');
   const at = useSignal(0);
   const all = useSignal<readonly Command[]>([]);
+  /** How many sources have not answered. */
+  const waiting = useSignal(0);
+  /** Enter was pressed before all had: what the text says best is known only then. */
+  const entered = useSignal(false);
+  /** The user chose a command other than the best. */
+  const chosen = useRef(false);
   const input = useRef<HTMLInputElement>(null);
   const list = useRef<HTMLDivElement>(null);
   const close = () => {
     paletteOpen.value = false;
   };
-  useEffect(() => {
+  // Before the next key, which a busy page may get before it paints: what is typed belongs to the palette.
+  useLayoutEffect(() => {
     const before = document.activeElement;
-    all.value = [...sources].toReversed().flatMap((source) => source());
+    const closing = new AbortController();
     input.current?.focus();
+    const parts: (readonly Command[])[] = [];
+    for (const [index, source] of [...sources].toReversed().entries()) {
+      const answer = source(closing.signal);
+      parts[index] = answer instanceof Promise ? [] : answer;
+      if (!(answer instanceof Promise)) continue;
+      waiting.value++;
+      void answer
+        .catch(() => [])
+        .then((commands) => {
+          if (closing.signal.aborted) return;
+          parts[index] = commands;
+          const held = chosen.current ? found.peek()[at.peek()] : undefined;
+          all.value = parts.flat();
+          // What was chosen stays so where the list grows around it.
+          at.value = held === undefined ? 0 : Math.max(0, found.peek().indexOf(held));
+          waiting.value--;
+          if (entered.peek() && waiting.peek() === 0) pick(found.peek()[at.peek()]);
+        });
+    }
+    all.value = parts.flat();
     return () => {
+      closing.abort();
       if (before instanceof HTMLElement) before.focus({ preventScroll: true });
     };
   }, []);
@@ -85,17 +113,25 @@ function PaletteDialog() {
     return hits.slice(0, MOST).map(({ command }) => command);
   });
   const pick = (command: Command | undefined) => {
+    entered.value = false;
     if (command === undefined) return;
     close();
     command.run();
   };
+  const choose = (index: number) => {
+    at.value = index;
+    chosen.current = true;
+    entered.value = false;
+  };
   const onKeyDown = (event: KeyboardEvent) => {
     const last = found.value.length - 1;
     if (event.key === 'Escape') close();
-    else if (event.key === 'ArrowDown') at.value = at.value >= last ? 0 : at.value + 1;
-    else if (event.key === 'ArrowUp') at.value = at.value <= 0 ? last : at.value - 1;
-    else if (event.key === 'Enter' && !event.isComposing) pick(found.value[at.value]);
-    else if (event.key !== 'Tab') return;
+    else if (event.key === 'ArrowDown') choose(at.value >= last ? 0 : at.value + 1);
+    else if (event.key === 'ArrowUp') choose(at.value <= 0 ? last : at.value - 1);
+    else if (event.key === 'Enter' && !event.isComposing) {
+      if (waiting.value > 0 && !chosen.current) entered.value = true;
+      else pick(found.value[at.value]);
+    } else if (event.key !== 'Tab') return;
     event.preventDefault();
     event.stopPropagation();
     list.current?.children[at.value]?.scrollIntoView({ block: 'nearest' });
@@ -121,6 +157,8 @@ function PaletteDialog() {
             onInput={(event) => {
               query.value = event.currentTarget.value;
               at.value = 0;
+              chosen.current = false;
+              entered.value = false;
             }}
           />
         </div>
@@ -133,9 +171,7 @@ function PaletteDialog() {
               role="option"
               tabIndex={-1}
               aria-selected={index === at.value}
-              onPointerMove={() => {
-                at.value = index;
-              }}
+              onPointerMove={() => choose(index)}
               onClick={() => pick(command)}
               onKeyDown={() => {}}
             >
@@ -144,7 +180,11 @@ function PaletteDialog() {
               {command.hint && <span class="hint">{command.hint}</span>}
             </div>
           ))}
-          {found.value.length === 0 && <p class="menu-title">Nothing is called that.</p>}
+          {found.value.length === 0 && (
+            <p class="menu-title">
+              {waiting.value > 0 ? 'Asking for the runs …' : 'Nothing is called that.'}
+            </p>
+          )}
         </div>
       </div>
     </>

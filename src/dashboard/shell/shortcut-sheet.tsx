@@ -1,6 +1,6 @@
 /** The `?` sheet: the keys that work here and now. */
 import { signal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { Icon } from '../parts/icon.tsx';
 import { keyLabel, shortcuts } from './keyboard.ts';
 
@@ -27,7 +27,8 @@ function Sheet() {
   const close = () => {
     sheetOpen.value = false;
   };
-  useEffect(() => {
+  // Before the next key: Escape must reach the sheet even where the page is too busy to paint.
+  useLayoutEffect(() => {
     const before = document.activeElement;
     button.current?.focus();
     return () => {
