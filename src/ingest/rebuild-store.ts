@@ -1,5 +1,6 @@
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { backup } from 'node:sqlite';
+import { setTimeout } from 'node:timers/promises';
 import { WaddleError } from '../errors/waddle-error.ts';
 import type { Layout } from '../journal/layout.ts';
 import { openStore, type Store, storeError } from '../store/open.ts';
@@ -28,11 +29,7 @@ export async function rebuildStore(
       const old = openSound(path);
       if (old !== null) {
         old.close();
-        try {
-          await backup(fresh.db, path);
-        } catch (error) {
-          throw storeError(path, error);
-        }
+        await copyInto(fresh, path);
         return report;
       }
       fresh.db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
@@ -46,6 +43,26 @@ export async function rebuildStore(
     return report;
   } finally {
     removeDatabase(temporary);
+  }
+}
+
+/** Between two tries to copy into a database that others write to. */
+const RETRY_MS = 200;
+const TRIES = 10;
+
+/**
+ * Replaces a database's content in one transaction. Where another process writes at the wrong moment SQLite gives up, at times
+ * with the words "not an error"; nothing has changed then, and it is tried again.
+ */
+async function copyInto(fresh: Store, path: string): Promise<void> {
+  for (let left = TRIES; ; left -= 1) {
+    try {
+      await backup(fresh.db, path);
+      return;
+    } catch (error) {
+      if (left <= 1) throw storeError(path, error);
+      await setTimeout(RETRY_MS);
+    }
   }
 }
 
