@@ -3,6 +3,8 @@ import type { Browser } from './browser.ts';
 
 export interface PageOptions extends BenchOptions {
   browser: Browser;
+  /** One part failed; the others still count. */
+  failed(error: unknown): void;
   /** For windows of another size. */
   openBrowser(height: number): Promise<Browser>;
 }

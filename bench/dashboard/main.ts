@@ -56,14 +56,25 @@ try {
     const folder = mkdtempSync(join(scratch, `${bench.name}-`));
     const browser = await openBrowser(900);
     const say = (line: string) => void process.stderr.write(`  ${line}\n`);
+    const failure = (error: unknown) => {
+      failed = true;
+      say(`failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    };
     try {
-      const options = { quick: flags.quick, scratch: folder, root, say, browser, openBrowser };
+      const options = {
+        quick: flags.quick,
+        scratch: folder,
+        root,
+        say,
+        failed: failure,
+        browser,
+        openBrowser,
+      };
       const found = await bench.run(options);
       figures.push(...found);
       for (const one of found) print(one);
     } catch (error) {
-      failed = true;
-      say(`failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+      failure(error);
     } finally {
       await browser.close();
     }

@@ -64,7 +64,9 @@
     bench.first.clear();
     bench.last.clear();
   };
-  for (const type of ['mouseup', 'dblclick', 'wheel']) window.addEventListener(type, mark, { capture: true });
+  for (const type of ['mouseup', 'dblclick']) window.addEventListener(type, mark, { capture: true });
+  // Without Ctrl it scrolls, and what stays in view need not be painted again.
+  window.addEventListener('wheel', (event) => event.ctrlKey && mark(event), { capture: true, passive: true });
 
   const panels = () =>
     [...document.querySelectorAll('section.panel')].filter((panel) => {

@@ -37,7 +37,11 @@ async function run(options: PageOptions): Promise<Figure[]> {
   const figures = [figure('server start to first answer', server.started, 'ms', { most: 500 })];
   try {
     for (const part of [weight, api, table, charts, tall, zoom, scroll, live, idle]) {
-      figures.push(...(await part(place)));
+      try {
+        figures.push(...(await part(place)));
+      } catch (error) {
+        options.failed(error);
+      }
     }
     figures.push(figure('heap, the most of all these pages', place.heap / MB, 'MB', { most: 300 }));
   } finally {
