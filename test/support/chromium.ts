@@ -1,8 +1,6 @@
 /** A real Chromium for tests of the page: the machine's, or, where root may, Debian's. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
 import { type BrowserContext, chromium } from 'playwright-core';
 
 const PLACES = [
@@ -42,18 +40,15 @@ export function findChromium(): { path: string } | { missing: string } {
   return installed === undefined ? { missing: 'apt-get installed no Chromium' } : { path: installed };
 }
 
-/** A browser with a profile of its own, removed when it closes. */
+/** A browser with a profile of its own, which Playwright makes and, once the browser is gone, removes. */
 export async function openBrowser(
   path: string,
   options: { width?: number; height?: number; dark?: boolean } = {},
 ): Promise<BrowserContext> {
-  const profile = mkdtempSync(join(tmpdir(), 'waddle-chromium-'));
-  const context = await chromium.launchPersistentContext(profile, {
+  return chromium.launchPersistentContext('', {
     executablePath: path,
     args: FLAGS,
     viewport: { width: options.width ?? 1440, height: options.height ?? 900 },
     colorScheme: options.dark ? 'dark' : 'light',
   });
-  context.on('close', () => rmSync(profile, { recursive: true, force: true, maxRetries: 5 }));
-  return context;
 }
