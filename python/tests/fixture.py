@@ -4,6 +4,7 @@ import glob
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,11 @@ printf '%s\\n' "$@" > "$WADDLE_RECORD.new"
 } > "$WADDLE_RECORD.how"
 mv "$WADDLE_RECORD.new" "$WADDLE_RECORD"
 """
+
+
+def heed_signals():
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 class ProjectTest(unittest.TestCase):
@@ -70,6 +76,8 @@ class ProjectTest(unittest.TestCase):
         options.setdefault("stdout", subprocess.PIPE)
         options.setdefault("stderr", subprocess.PIPE)
         options.setdefault("cwd", self.root)
+        # As from a terminal: what ran these tests may have ignored them (a shell's background jobs ignore SIGINT).
+        options.setdefault("preexec_fn", heed_signals)
         return subprocess.Popen([sys.executable, *arguments], env=environment, universal_newlines=True, **options)
 
     def python(self, *arguments, **options):
