@@ -1,10 +1,9 @@
 /** Later changes: each is an event in a journal of its own, never a change of what is there. */
-import { WaddleError } from '../errors/waddle-error.ts';
 import { eventTime } from '../events/line.ts';
 import type { Event, EventOf } from '../events/schema.ts';
+import { appendWhole } from '../journal/append-whole.ts';
 import { amendHead } from '../journal/head.ts';
 import { runFolder } from '../journal/layout.ts';
-import { JournalWriter } from '../journal/writer.ts';
 import { nextClock } from '../store/find-run.ts';
 import { type Opened, refresh } from './opened-store.ts';
 import { CLIENT } from './version.ts';
@@ -62,24 +61,5 @@ function append(
   run: string | null,
   events: readonly Event[],
 ): void {
-  let whole: boolean;
-  try {
-    const journal = JournalWriter.open({ folder, role, run, client: CLIENT });
-    whole = journal.append(...events);
-    if (whole) journal.sync();
-    journal.close();
-  } catch (error) {
-    throw new WaddleError(
-      'not-written',
-      `the change could not be written: ${error instanceof Error ? error.message : String(error)}`,
-      `Check that ${folder} is writable and its disk has room.`,
-      { cause: error },
-    );
-  }
-  if (whole) return;
-  throw new WaddleError(
-    'not-written',
-    'the change could not be written whole: the disk is full',
-    `Make room on the disk of ${folder} and try again.`,
-  );
+  appendWhole({ folder, role, run, client: CLIENT }, events, folder);
 }

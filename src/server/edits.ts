@@ -2,9 +2,9 @@
 import { WaddleError } from '../errors/waddle-error.ts';
 import { eventTime } from '../events/line.ts';
 import type { Event, EventOf } from '../events/schema.ts';
+import { appendWhole } from '../journal/append-whole.ts';
 import { amendHead } from '../journal/head.ts';
 import { runFolder } from '../journal/layout.ts';
-import { JournalWriter } from '../journal/writer.ts';
 import type { Edited, RunPatch } from '../protocol/api.ts';
 import { nextClock } from '../store/find-run.ts';
 import type { Store } from '../store/open.ts';
@@ -74,27 +74,9 @@ export class Editor {
   }
 
   #append(folder: string, role: 'edits' | 'project', run: string | null, events: readonly Event[]): void {
-    let whole: boolean;
-    try {
-      const client = `waddle-server ${this.#options.version}`;
-      const journal = JournalWriter.open({ folder, role, run, client });
-      whole = journal.append(...events);
-      if (whole) journal.sync();
-      journal.close();
-    } catch (error) {
-      throw new WaddleError(
-        'not-written',
-        `the change could not be written: ${error instanceof Error ? error.message : String(error)}`,
-        'Check that the project folder is writable and its disk has room.',
-        { cause: error },
-      );
-    }
-    if (whole) return;
-    throw new WaddleError(
-      'not-written',
-      'the change could not be written whole: the disk is full',
-      'Make room and try again.',
-    );
+    const client = `waddle-server ${this.#options.version}`;
+    // Whoever reads the hint may be elsewhere: it does not tell where the folder lies.
+    appendWhole({ folder, role, run, client }, events, 'the project folder');
   }
 }
 
