@@ -1,9 +1,7 @@
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { findChromium, openBrowser } from './support/chromium.ts';
-import { ended, Sandbox, until, WADDLE } from './support/sandbox.ts';
+import { ended, freePort, Sandbox, until, WADDLE } from './support/sandbox.ts';
 
 const found = findChromium();
 if ('missing' in found) console.warn(`The page is not tested: ${found.missing}`);
@@ -74,14 +72,6 @@ describe.skipIf('missing' in found)('a run and a comparison in a real browser', 
     await page.close();
     await box.remove();
   });
-
-  async function freePort(): Promise<number> {
-    const server = createServer();
-    await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
-    const { port: free } = server.address() as AddressInfo;
-    await new Promise((closed) => server.close(closed));
-    return free;
-  }
 
   async function serve() {
     const child = box.start(WADDLE, ['serve', '--port', String(port)]);

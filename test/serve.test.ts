@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Frame, Health } from '../src/protocol/api.ts';
-import { ended, Sandbox, until, WADDLE } from './support/sandbox.ts';
+import { ended, freePort, Sandbox, until, WADDLE } from './support/sandbox.ts';
 
 let box: Sandbox;
 let port: number;
@@ -16,14 +16,6 @@ beforeEach(async () => {
 });
 
 afterEach(() => box.remove());
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
-  const { port: free } = server.address() as AddressInfo;
-  await new Promise((closed) => server.close(closed));
-  return free;
-}
 
 async function health(at = port): Promise<Health | null> {
   try {
