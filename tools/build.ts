@@ -20,7 +20,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { rolldown } from 'rolldown';
+import { type Plugin, rolldown } from 'rolldown';
+import { thirdParty } from './third-party.ts';
+import { trim } from './trim.ts';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
@@ -30,8 +32,12 @@ const STALE_MS = 60 * 60 * 1000;
 /** Native parts cannot be bundled; npm installs them beside. */
 const external = [/^node:/, '@lydell/node-pty'];
 
-async function bundle(input: Record<string, string>, format: 'esm' | 'cjs' = 'esm'): Promise<void> {
-  const build = await rolldown({ input, external, platform: 'node', cwd: root, logLevel: 'warn' });
+async function bundle(
+  input: Record<string, string>,
+  format: 'esm' | 'cjs' = 'esm',
+  plugins: Plugin[] = [],
+): Promise<void> {
+  const build = await rolldown({ input, external, platform: 'node', cwd: root, logLevel: 'warn', plugins });
   await build.write({
     dir: staging,
     format,
@@ -39,7 +45,7 @@ async function bundle(input: Record<string, string>, format: 'esm' | 'cjs' = 'es
     chunkFileNames: 'chunks/[name]-[hash].js',
     banner: (chunk) => (chunk.name === 'waddle' ? '#!/usr/bin/env node' : ''),
     minify: true,
-    comments: { legal: true },
+    comments: { legal: false },
   });
   await build.close();
 }
@@ -77,7 +83,10 @@ function declareClient(): void {
  */
 async function page(): Promise<void> {
   const hash = createHash('sha256');
-  const inputs = globSync(['src/dashboard/**/*.*', 'src/protocol/*.ts', 'package-lock.json'], { cwd: root });
+  const inputs = globSync(
+    ['src/dashboard/**/*.*', 'src/protocol/*.ts', 'tools/third-party.ts', 'package-lock.json'],
+    { cwd: root },
+  );
   for (const file of inputs.sort()) {
     if (!file.includes('.test.')) hash.update(`${file}\0`).update(readFileSync(join(root, file)));
   }
@@ -89,7 +98,11 @@ async function page(): Promise<void> {
     }
     const { build } = await import('vite');
     const outDir = `${kept}.${process.pid}.tmp`;
-    await build({ configFile: join(root, 'src/dashboard/vite.config.ts'), build: { outDir } });
+    await build({
+      configFile: join(root, 'src/dashboard/vite.config.ts'),
+      plugins: [thirdParty()],
+      build: { outDir },
+    });
     try {
       renameSync(outDir, kept);
     } catch (error) {
@@ -116,7 +129,7 @@ function moveIn(): void {
 
 if (process.argv.includes('--clean')) rmSync(dist, { recursive: true, force: true });
 try {
-  await bundle({ waddle: 'src/cli/entry.ts' });
+  await bundle({ waddle: 'src/cli/entry.ts' }, 'esm', [trim(), thirdParty()]);
   // Apart from the command line: a job that logs must not load any of it.
   await bundle({
     client: 'src/client/client.ts',

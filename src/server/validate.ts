@@ -1,6 +1,6 @@
 /** Requests against their schemas, without a compiler: a server that starts quickly checks little, and seldom. */
 import type { TSchema } from 'typebox';
-import Value from 'typebox/value';
+import { Check, Errors } from 'typebox/value';
 import { WaddleError } from '../errors/waddle-error.ts';
 
 type Part = 'body' | 'querystring' | 'params' | 'headers';
@@ -24,8 +24,8 @@ export function validatorOf(
 
 /** What is wrong with a value, in words; undefined where nothing is. */
 export function problemIn(schema: TSchema, value: unknown): string | undefined {
-  if (Value.Check(schema, value)) return undefined;
-  const [first] = Value.Errors(schema, value);
+  if (Check(schema, value)) return undefined;
+  const [first] = Errors(schema, value);
   const place = first?.instancePath.replace(/^\//, '').replaceAll('/', '.') ?? '';
   return `${place === '' ? 'it' : place} ${first?.message ?? 'is not as it should be'}`;
 }
