@@ -1,0 +1,119 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startPostgres, type TestPostgres } from '../../test/support/postgres.ts';
+import { readNumberText } from '../query/filter-values.ts';
+import { openDatabase, openSpaceSchema } from './database.ts';
+
+const started = await startPostgres();
+const missing = 'missing' in started ? started.missing : null;
+const postgres = started as TestPostgres;
+
+describe.skipIf(missing !== null)(`a database${missing === null ? '' : ` (${missing})`}`, () => {
+  let url = '';
+  beforeAll(async () => {
+    url = await postgres.database('collector');
+  });
+  afterAll(() => postgres.remove());
+
+  it('is made by several at once, once', async () => {
+    const open = async () => {
+      const database = await openDatabase(url, { connections: 2 });
+      await Promise.all([openSpaceSchema(database, 'one'), openSpaceSchema(database, 'two')]);
+      const epoch = await database.transaction('one', (session) =>
+        session.rows("SELECT value FROM meta WHERE key = 'epoch'"),
+      );
+      await database.close();
+      return epoch[0]?.value;
+    };
+    const epochs = await Promise.all([open(), open(), open(), open(), open()]);
+    expect(new Set(epochs).size).toBe(1);
+    expect(epochs[0]).toMatch(/^[0-9a-f]{16}$/);
+  });
+
+  it('refuses what a newer Waddle made, a name that is none, and says what it cannot reach', async () => {
+    const database = await openDatabase(url);
+    await openSpaceSchema(database, 'newer');
+    await database.transaction('newer', (session) => session.change('UPDATE version SET version = 99'));
+    await expect(openSpaceSchema(database, 'newer')).rejects.toMatchObject({ code: 'store-newer' });
+    await expect(openSpaceSchema(database, 'a"b')).rejects.toMatchObject({ code: 'space-invalid' });
+    await database.close();
+    await expect(openDatabase('postgres://nobody@127.0.0.1:1/none')).rejects.toMatchObject({
+      code: 'database-unreachable',
+    });
+    await expect(openDatabase(postgres.url('no-such'))).rejects.toMatchObject({ code: 'database-denied' });
+  });
+
+  it('keeps nothing of a transaction that throws, and shows a snapshot one state', async () => {
+    const database = await openDatabase(url);
+    await openSpaceSchema(database, 'one');
+    const link = (session: { change: (text: string) => Promise<number> }, name: string) =>
+      session.change(`INSERT INTO links VALUES ('${name}', '/', 1, 'w', 0)`);
+    await expect(
+      database.transaction('one', async (session) => {
+        await link(session, 'lost');
+        throw new Error('halfway');
+      }),
+    ).rejects.toThrow('halfway');
+    const counts = await database.transaction(
+      'one',
+      async (session) => {
+        const before = await session.rows('SELECT count(*) AS n FROM links');
+        await database.transaction('one', (other) => link(other, 'kept'));
+        return [before[0]?.n, (await session.rows('SELECT count(*) AS n FROM links'))[0]?.n];
+      },
+      'snapshot',
+    );
+    expect(counts).toEqual([0, 0]);
+    const after = await database.transaction('one', (session) => session.rows('SELECT name FROM links'));
+    expect(after).toEqual([{ name: 'kept' }]);
+    await database.close();
+  });
+
+  it('reads numbers in texts as the filter language does', async () => {
+    const database = await openDatabase(url);
+    await openSpaceSchema(database, 'one');
+    const texts = [
+      '1',
+      ' 1.5\t',
+      '+.5',
+      '5.',
+      '-1e-3',
+      '1E5',
+      '',
+      '.',
+      'e5',
+      '1e',
+      '0x10',
+      'NaN',
+      'nan',
+      '1_000',
+    ];
+    texts.push('Infinity', '-Infinity', ' Infinity', 'infinity', '1e999', '-1e999', '1e-999', '-1e99999999');
+    texts.push(
+      '1e-99999999',
+      `0.${'0'.repeat(400)}1`,
+      '9'.repeat(400),
+      '0.1',
+      '9007199254740993',
+      '\u00a07\ufeff',
+    );
+    texts.push(
+      '1 2',
+      '٣',
+      'true',
+      '1\n',
+      '5e-324',
+      '1.7976931348623157e308',
+      '2.2250738585072011e-308',
+      '0e999',
+    );
+    const rows = await database.transaction('one', (session) =>
+      session.rows('SELECT t, waddle_number(t) AS n FROM unnest($1::text[]) t', [texts]),
+    );
+    for (const { t, n } of rows) {
+      const expected = readNumberText(String(t));
+      const wanted = expected === undefined || Number.isNaN(expected) ? null : expected + 0;
+      expect([t, n === null ? null : Number(n) + 0]).toEqual([t, wanted]);
+    }
+    await database.close();
+  });
+});

@@ -1,0 +1,215 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { Pool, PoolClient } from 'pg';
+import { WaddleError } from '../errors/waddle-error.ts';
+import { INSTANCE_MIGRATIONS, SPACE_MIGRATIONS } from './schema.ts';
+
+/** Rows come back as plain objects; whole numbers as numbers, NULL as null, bytes as Buffers. */
+export type Row = Record<string, unknown>;
+
+/** One connection, inside or outside of a transaction. */
+export interface Session {
+  /** `$1`, `$2`, … in the text. */
+  rows(text: string, values?: readonly unknown[]): Promise<Row[]>;
+  /** Rows that a statement touched. */
+  change(text: string, values?: readonly unknown[]): Promise<number>;
+}
+
+export interface DatabaseOptions {
+  /** Connections at most; 10 without it. */
+  connections?: number;
+}
+
+/** Schema of what all spaces share. */
+const INSTANCE = 'waddle';
+/** Locks of ours, by what they lock. */
+export const LOCK = { migrate: 0x77_61_64_00, run: 0x77_61_64_01, project: 0x77_61_64_02 } as const;
+const NAME = /^[a-z0-9][a-z0-9_-]{0,47}$/;
+
+/** PostgreSQL as every collector shares it; must be closed. */
+export class Database {
+  readonly pool: Pool;
+  /** For connections of one's own, such as those that listen. */
+  readonly url: string;
+
+  constructor(pool: Pool, url: string) {
+    this.pool = pool;
+    this.url = url;
+  }
+
+  /**
+   * Runs `work` in one transaction: all of it is kept, or where it throws, nothing. Names without a schema are of the
+   * space, or of what all spaces share where it is null.
+   * @param mode `snapshot`: reads one state of the database and writes nothing
+   */
+  async transaction<T>(
+    space: string | null,
+    work: (session: Session) => Promise<T>,
+    mode: 'write' | 'snapshot' = 'write',
+  ): Promise<T> {
+    const client = await this.connect();
+    let broken: Error | undefined;
+    try {
+      const begin =
+        mode === 'write' ? 'BEGIN' : 'BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY';
+      await client.query(`${begin}; SET LOCAL search_path TO ${schemaName(space)}`);
+      const result = await work(sessionOf(client));
+      await client.query('COMMIT');
+      return result;
+    } catch (error) {
+      try {
+        await client.query('ROLLBACK');
+      } catch (lost) {
+        broken = lost instanceof Error ? lost : new Error(String(lost));
+      }
+      throw databaseError(error);
+    } finally {
+      client.release(broken);
+    }
+  }
+
+  async connect(): Promise<PoolClient> {
+    try {
+      return await this.pool.connect();
+    } catch (error) {
+      throw databaseError(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.pool.end();
+  }
+}
+
+/** Connects, and makes or migrates what all spaces share. Throws `database-unreachable`, `database-denied`, `store-newer`. */
+export async function openDatabase(url: string, options: DatabaseOptions = {}): Promise<Database> {
+  const { default: pg } = await import('pg');
+  const types = new pg.TypeOverrides();
+  // int8: all of ours are below 2^53.
+  types.setTypeParser(20, Number);
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: options.connections ?? 10,
+    types,
+    connectionTimeoutMillis: 10_000,
+    idleTimeoutMillis: 60_000,
+    application_name: 'waddle',
+    keepAlive: true,
+  });
+  // A connection that breaks while nobody uses it is replaced; who used it has its own error.
+  pool.on('error', () => {});
+  const database = new Database(pool, url);
+  try {
+    await migrate(database, null, INSTANCE_MIGRATIONS);
+    return database;
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+/** Makes or migrates the schema of a space. Any number of collectors may do so at once. */
+export async function openSpaceSchema(database: Database, space: string): Promise<void> {
+  await migrate(database, space, SPACE_MIGRATIONS);
+}
+
+async function migrate(database: Database, space: string | null, steps: readonly string[]): Promise<void> {
+  const schema = schemaName(space);
+  const version = await database.transaction(space, (session) => versionOf(session, schema));
+  if (version > steps.length) throw newerError(schema, version, steps.length);
+  if (version === steps.length) return;
+  await database.transaction(space, async (session) => {
+    await session.rows('SELECT pg_advisory_xact_lock($1, hashtext($2))', [LOCK.migrate, schema]);
+    // Another may have done it meanwhile.
+    const from = await versionOf(session, schema);
+    if (from > steps.length) throw newerError(schema, from, steps.length);
+    if (from === 0) {
+      await session.change(`CREATE SCHEMA IF NOT EXISTS ${schema}`);
+      await session.change(`CREATE TABLE ${schema}.version (version bigint NOT NULL)`);
+      await session.change(`INSERT INTO ${schema}.version VALUES (0)`);
+    }
+    for (const step of steps.slice(from)) await session.change(step);
+    if (from === 0 && space !== null) {
+      await session.change(
+        `INSERT INTO meta (key, value) VALUES ('epoch', $1), ('revision', '0'), ('clock', '0'), ('changes_from', '0')`,
+        [randomBytes(8).toString('hex')],
+      );
+      await session.change(
+        `INSERT INTO ${INSTANCE}.spaces (name, created_at) VALUES ($1, extract(epoch FROM now())) ON CONFLICT DO NOTHING`,
+        [space],
+      );
+    }
+    await session.change(`UPDATE ${schema}.version SET version = $1`, [steps.length]);
+  });
+}
+
+/** 0 where the schema is not there. */
+async function versionOf(session: Session, schema: string): Promise<number> {
+  // From the catalog itself: a look-up by name may answer from a cache that is older than the lock just taken.
+  const there = await session.rows(
+    "SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = $1 AND tablename = 'version'",
+    [schema.replaceAll('"', '')],
+  );
+  if (there.length === 0) return 0;
+  const [row] = await session.rows(`SELECT version FROM ${schema}.version`);
+  return Number(row?.version ?? 0);
+}
+
+/** Quoted, so that it can stand in SQL. Throws `space-invalid`. */
+export function schemaName(space: string | null): string {
+  if (space === null) return INSTANCE;
+  if (!NAME.test(space)) {
+    throw new WaddleError(
+      'space-invalid',
+      `"${space}" is no name of a space`,
+      'use up to 48 lower-case letters, digits, "-" and "_"',
+      { exitCode: 2 },
+    );
+  }
+  return `"waddle_${space}"`;
+}
+
+/** A number of 31 bits for a name, the same in every collector: for advisory locks. */
+export function lockNumber(...names: string[]): number {
+  return createHash('sha256').update(names.join('\0')).digest().readInt32BE(0);
+}
+
+function sessionOf(client: PoolClient): Session {
+  return {
+    rows: async (text, values) => (await client.query<Row>(text, values as unknown[] | undefined)).rows,
+    change: async (text, values) => (await client.query(text, values as unknown[] | undefined)).rowCount ?? 0,
+  };
+}
+
+function newerError(schema: string, version: number, known: number): WaddleError {
+  return new WaddleError(
+    'store-newer',
+    `the schema ${schema} was made by a newer Waddle (its version is ${version}, this one knows ${known})`,
+    'Update this collector: all that share a database must be of one version or newer.',
+  );
+}
+
+/** Refused, gone, starting up, shutting down: it may come back. */
+const PASSING = /^(08|57P0|53|40001|40P01)|^E(CONN|PIPE|HOST|NET|TIMEDOUT)/;
+
+/** What a person can act on; `database-unreachable` may pass, and whoever asked should try again. */
+export function databaseError(error: unknown): unknown {
+  if (error instanceof WaddleError || !(error instanceof Error)) return error;
+  const code = String((error as { code?: unknown }).code ?? '');
+  if (PASSING.test(code) || /terminat|timeout exceeded|not queryable|Connection ended/i.test(error.message)) {
+    return new WaddleError(
+      'database-unreachable',
+      `PostgreSQL cannot be reached (${error.message || code})`,
+      'Waddle tries again by itself; check that PostgreSQL runs and can be reached from here.',
+      { cause: error },
+    );
+  }
+  if (/^(28|3D000|42501)/.test(code)) {
+    return new WaddleError(
+      'database-denied',
+      `PostgreSQL refuses: ${error.message}`,
+      'Check the user, the password and the name of the database in --database, and that the user may create schemas.',
+      { cause: error },
+    );
+  }
+  return error;
+}

@@ -1,0 +1,343 @@
+/**
+ * The tables of PostgreSQL, as lists of migrations: entry N takes a schema from version N to N + 1. What was published is
+ * never edited; a change is a further entry. `docs/postgres.md` describes the result.
+ *
+ * A space is a schema of its own. Its tables have the names and columns of the store's (src/store/schema.ts), so that one
+ * set of queries reads both; but samples and rollups, which are chunks of compressed columns here (chunks.ts), and what
+ * follows `received`, which only a collector has: the journals, blobs and trees themselves.
+ */
+
+const TEXT = 'text COLLATE "C"';
+
+/** Rows that are written again and again keep room in their page, so that no index is touched. */
+const ROOMY = 'WITH (fillfactor = 70)';
+
+const SPACE_1 = `
+CREATE TABLE meta (key ${TEXT} PRIMARY KEY, value ${TEXT}) WITH (fillfactor = 10);
+
+CREATE SEQUENCE run_numbers;
+CREATE SEQUENCE series_ids;
+CREATE SEQUENCE journal_ids;
+CREATE SEQUENCE artifact_ids;
+
+CREATE TABLE runs (
+  num bigint PRIMARY KEY,
+  id ${TEXT} NOT NULL UNIQUE,
+  name ${TEXT} NOT NULL,
+  project ${TEXT} NOT NULL,
+  status ${TEXT} NOT NULL,
+  journal_status ${TEXT} NOT NULL,
+  entry ${TEXT},
+  command ${TEXT},
+  argv ${TEXT},
+  cwd ${TEXT},
+  repo ${TEXT},
+  commit_sha ${TEXT},
+  started_at double precision,
+  ended_at double precision,
+  exit_code bigint,
+  signal ${TEXT},
+  reason ${TEXT},
+  host ${TEXT},
+  "user" ${TEXT},
+  "group" ${TEXT},
+  parent ${TEXT},
+  reproduces ${TEXT},
+  archived bigint NOT NULL DEFAULT 0,
+  removed bigint NOT NULL DEFAULT 0,
+  error_type ${TEXT},
+  error_message ${TEXT},
+  last_event_at double precision,
+  attempt ${TEXT},
+  supervised bigint,
+  revision bigint NOT NULL,
+  status_revision bigint NOT NULL,
+  notes ${TEXT},
+  traceback ${TEXT},
+  drift ${TEXT},
+  snapshot ${TEXT},
+  environment ${TEXT}
+) ${ROOMY};
+CREATE INDEX runs_started ON runs (started_at, num);
+CREATE INDEX runs_name ON runs (left(name, 600));
+CREATE INDEX runs_project ON runs (left(project, 600));
+CREATE INDEX runs_revision ON runs (revision);
+CREATE INDEX runs_running ON runs (num) WHERE status = 'running';
+
+CREATE TABLE params (
+  run bigint NOT NULL, key ${TEXT} NOT NULL, value ${TEXT} NOT NULL,
+  t double precision NOT NULL, writer ${TEXT} NOT NULL, place bigint NOT NULL, revision bigint NOT NULL,
+  PRIMARY KEY (run, key)
+);
+CREATE TABLE param_leaves (
+  run bigint NOT NULL, key ${TEXT} NOT NULL, type ${TEXT} NOT NULL, text ${TEXT}, number double precision,
+  param ${TEXT} NOT NULL,
+  PRIMARY KEY (run, key)
+);
+CREATE INDEX param_leaves_key ON param_leaves (key, run);
+
+CREATE TABLE tags (
+  run bigint NOT NULL, key ${TEXT} NOT NULL, value ${TEXT} NOT NULL, revision bigint NOT NULL,
+  PRIMARY KEY (run, key)
+);
+CREATE INDEX tags_key ON tags (key, run);
+CREATE TABLE tag_facts (
+  run bigint NOT NULL, key ${TEXT} NOT NULL, t double precision NOT NULL, writer ${TEXT} NOT NULL,
+  place bigint NOT NULL, value ${TEXT} NOT NULL,
+  PRIMARY KEY (run, key)
+);
+CREATE TABLE edits (
+  run bigint NOT NULL, field ${TEXT} NOT NULL, key ${TEXT} NOT NULL, clock bigint NOT NULL, writer ${TEXT} NOT NULL,
+  place bigint NOT NULL, t double precision NOT NULL, value ${TEXT} NOT NULL,
+  PRIMARY KEY (run, field, key)
+);
+
+-- "open": the rollup buckets that are still being filled (scratch.ts).
+CREATE TABLE series (
+  id bigint PRIMARY KEY,
+  run bigint NOT NULL,
+  key ${TEXT} NOT NULL,
+  writer ${TEXT} NOT NULL,
+  part bigint NOT NULL DEFAULT 0,
+  t0 bigint NOT NULL,
+  count bigint NOT NULL,
+  nan_count bigint NOT NULL,
+  inf_count bigint NOT NULL,
+  first double precision, first_is_nan bigint NOT NULL, first_seq bigint NOT NULL,
+  first_step double precision NOT NULL, first_ts double precision NOT NULL,
+  last double precision, last_is_nan bigint NOT NULL, last_seq bigint NOT NULL,
+  last_step double precision NOT NULL, last_ts double precision NOT NULL,
+  min double precision, max double precision, sum double precision,
+  min_step double precision NOT NULL, max_step double precision NOT NULL,
+  end_step double precision NOT NULL,
+  segment bigint NOT NULL,
+  revision bigint NOT NULL,
+  open bytea
+) ${ROOMY};
+CREATE UNIQUE INDEX series_key ON series (run, key, writer, part);
+
+CREATE TABLE metric_summaries (
+  run bigint NOT NULL, key ${TEXT} NOT NULL,
+  count bigint NOT NULL, nan_count bigint NOT NULL, inf_count bigint NOT NULL,
+  first double precision, first_is_nan bigint NOT NULL, first_step double precision, first_ts double precision,
+  last double precision, last_is_nan bigint NOT NULL, last_step double precision, last_ts double precision,
+  min double precision, max double precision, mean double precision,
+  min_step double precision, max_step double precision,
+  writers bigint NOT NULL,
+  revision bigint NOT NULL,
+  PRIMARY KEY (run, key)
+) ${ROOMY};
+CREATE INDEX metric_summaries_key ON metric_summaries (key, run);
+
+-- Consecutive samples "seq0" ... "seq0" + "count" - 1 of a series; chunks neither overlap nor leave a gap.
+CREATE TABLE sample_chunks (
+  series bigint NOT NULL, seq0 bigint NOT NULL, count bigint NOT NULL,
+  step0 double precision NOT NULL, step1 double precision NOT NULL, body bytea NOT NULL,
+  PRIMARY KEY (series, seq0)
+);
+ALTER TABLE sample_chunks ALTER COLUMN body SET STORAGE EXTERNAL;
+
+-- Consecutive buckets of a level; "seq0" is the first one's first sample, "seq1" comes after the last one's last.
+CREATE TABLE rollup_chunks (
+  series bigint NOT NULL, level bigint NOT NULL, seq0 bigint NOT NULL, seq1 bigint NOT NULL, count bigint NOT NULL,
+  body bytea NOT NULL,
+  PRIMARY KEY (series, level, seq0)
+);
+ALTER TABLE rollup_chunks ALTER COLUMN body SET STORAGE EXTERNAL;
+
+CREATE TABLE artifacts (
+  id bigint PRIMARY KEY,
+  run bigint NOT NULL, name ${TEXT} NOT NULL, kind ${TEXT}, type ${TEXT} NOT NULL, created_at double precision NOT NULL,
+  sha256 ${TEXT} NOT NULL, size bigint, files bigint, mime ${TEXT},
+  writer ${TEXT} NOT NULL, place bigint NOT NULL, revision bigint NOT NULL, inline bytea
+);
+CREATE UNIQUE INDEX artifacts_name ON artifacts (run, name, created_at, writer, place);
+CREATE INDEX artifacts_sha256 ON artifacts (sha256);
+
+CREATE TABLE console (
+  run bigint NOT NULL, attempt ${TEXT} NOT NULL, stream bigint NOT NULL, n bigint NOT NULL,
+  ts double precision NOT NULL, partial bigint NOT NULL, journal bigint NOT NULL, place bigint NOT NULL,
+  text ${TEXT} NOT NULL,
+  PRIMARY KEY (run, attempt, stream, n)
+);
+
+CREATE TABLE warnings (
+  run bigint NOT NULL, ts double precision NOT NULL, code ${TEXT} NOT NULL, message ${TEXT} NOT NULL, hint ${TEXT},
+  writer ${TEXT} NOT NULL, place bigint NOT NULL, revision bigint NOT NULL,
+  PRIMARY KEY (run, ts, writer, place)
+);
+
+CREATE TABLE attempts (
+  run bigint NOT NULL, attempt ${TEXT} NOT NULL, number bigint NOT NULL,
+  started_at double precision, ended_at double precision, status ${TEXT} NOT NULL, exit_code bigint, signal ${TEXT},
+  reason ${TEXT}, host ${TEXT}, "user" ${TEXT}, supervised bigint, cwd ${TEXT}, argv ${TEXT}, command ${TEXT},
+  error_type ${TEXT}, error_message ${TEXT}, traceback ${TEXT},
+  PRIMARY KEY (run, attempt)
+);
+
+CREATE TABLE kept_events (
+  run bigint NOT NULL, writer ${TEXT} NOT NULL, place bigint NOT NULL, t double precision NOT NULL,
+  kind ${TEXT} NOT NULL, body ${TEXT} NOT NULL,
+  PRIMARY KEY (run, writer, place)
+);
+
+CREATE TABLE snapshots (
+  run bigint NOT NULL, writer ${TEXT} NOT NULL, t double precision NOT NULL, place bigint NOT NULL,
+  sha ${TEXT}, tree ${TEXT}, base ${TEXT}, store ${TEXT}, repository ${TEXT}, git_dir ${TEXT}, body ${TEXT} NOT NULL,
+  PRIMARY KEY (run, writer)
+);
+CREATE INDEX snapshots_sha ON snapshots (sha);
+
+CREATE TABLE environments (
+  run bigint PRIMARY KEY, t double precision NOT NULL, writer ${TEXT} NOT NULL, place bigint NOT NULL
+);
+
+CREATE TABLE journals (
+  id bigint PRIMARY KEY,
+  run bigint NOT NULL,
+  writer ${TEXT} NOT NULL,
+  "offset" bigint NOT NULL DEFAULT 0,
+  sealed bigint NOT NULL DEFAULT 0,
+  lines bigint NOT NULL DEFAULT 0,
+  broken bigint NOT NULL DEFAULT 0,
+  torn bigint,
+  closed bigint NOT NULL DEFAULT 0,
+  dropped ${TEXT},
+  role ${TEXT}, host ${TEXT}, "user" ${TEXT}, pid bigint, boot ${TEXT}, pidns ${TEXT}, started bigint,
+  client ${TEXT}, attempt ${TEXT}, rank bigint, local_rank bigint, world_size bigint,
+  opened_at double precision, last_event_at double precision, last_beat_at double precision,
+  grown_at double precision NOT NULL, grown_mono double precision NOT NULL
+) ${ROOMY};
+CREATE UNIQUE INDEX journals_writer ON journals (run, writer);
+
+CREATE TABLE broken_lines (
+  journal bigint NOT NULL, "offset" bigint NOT NULL, reason ${TEXT} NOT NULL,
+  PRIMARY KEY (journal, "offset")
+);
+
+CREATE TABLE links (
+  name ${TEXT} PRIMARY KEY, path ${TEXT}, clock bigint NOT NULL, writer ${TEXT} NOT NULL, place bigint NOT NULL
+);
+
+CREATE TABLE tombstones (
+  run ${TEXT} PRIMARY KEY, removed bigint NOT NULL, clock bigint NOT NULL, writer ${TEXT} NOT NULL,
+  place bigint NOT NULL, t double precision NOT NULL
+);
+
+CREATE TABLE changes (
+  revision bigint NOT NULL, series bigint NOT NULL, seq0 bigint NOT NULL, seq1 bigint NOT NULL,
+  PRIMARY KEY (revision, series)
+);
+CREATE TABLE console_changes (
+  revision bigint NOT NULL, run bigint NOT NULL, attempt ${TEXT} NOT NULL, stream bigint NOT NULL,
+  n0 bigint NOT NULL, n1 bigint NOT NULL,
+  PRIMARY KEY (revision, run, attempt, stream)
+);
+
+CREATE VIEW writers AS
+  SELECT j.id, r.id AS run_id, j.run, j.writer, j.role, j.host, j."user", j.pid, j.boot, j.pidns, j.started, j.client,
+    j.attempt, j.rank, j.local_rank, j.world_size, j.closed, j.dropped, j.opened_at, j.last_event_at, j.last_beat_at
+  FROM journals j LEFT JOIN runs r ON r.num = j.run;
+CREATE VIEW commits AS
+  SELECT sha, min(tree) AS tree, min(base) AS base, min(store) AS store, min(repository) AS repository,
+    min(git_dir) AS git_dir, count(DISTINCT run) AS runs, min(t) AS first_used_at
+  FROM snapshots WHERE sha IS NOT NULL GROUP BY sha;
+CREATE VIEW repos AS SELECT name, path FROM links WHERE path IS NOT NULL;
+CREATE VIEW projects AS
+  SELECT project AS name, count(*) AS runs, count(*) FILTER (WHERE status = 'running') AS running,
+    max(started_at) AS last_started_at
+  FROM runs WHERE removed = 0 GROUP BY project;
+
+-- A journal as it was received, whose lines may wait to be taken in. "run" is '' for the project's own journals. "blocks":
+-- the hashes of its full blocks. "inline": bytes of the segments that are kept here. "announced": its removals are told
+-- and not applied.
+CREATE TABLE received (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  run ${TEXT} NOT NULL, writer ${TEXT} NOT NULL,
+  length bigint NOT NULL, root ${TEXT} NOT NULL, blocks bytea NOT NULL,
+  inline bigint NOT NULL DEFAULT 0, announced bigint NOT NULL DEFAULT 0,
+  UNIQUE (run, writer)
+) ${ROOMY};
+ALTER TABLE received ALTER COLUMN blocks SET STORAGE EXTERNAL;
+
+-- Consecutive plain bytes of a journal, zstd: a small piece in "body", a larger one in the object of this name.
+CREATE TABLE segments (
+  received bigint NOT NULL, at bigint NOT NULL, length bigint NOT NULL, body bytea, object ${TEXT},
+  PRIMARY KEY (received, at)
+);
+ALTER TABLE segments ALTER COLUMN body SET STORAGE EXTERNAL;
+
+-- A run (or '') with lines that are not taken in yet. "version" grows with each piece.
+CREATE TABLE work (
+  run ${TEXT} PRIMARY KEY, version bigint NOT NULL DEFAULT 1, since timestamptz NOT NULL DEFAULT now(),
+  failed bigint NOT NULL DEFAULT 0, retry_at timestamptz NOT NULL DEFAULT now(), error ${TEXT}
+) ${ROOMY};
+
+-- What belongs to whom: the project that a run's first piece named.
+CREATE TABLE owners (run ${TEXT} PRIMARY KEY, project ${TEXT} NOT NULL);
+
+-- Blobs that are whole, of a project. "manifest": the files that it names, where it is one.
+CREATE TABLE blobs (
+  project ${TEXT} NOT NULL, sha256 ${TEXT} NOT NULL, size bigint NOT NULL, stored_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (project, sha256)
+);
+CREATE TABLE blob_names (
+  run ${TEXT} NOT NULL, sha256 ${TEXT} NOT NULL, size bigint NOT NULL, manifest bigint NOT NULL DEFAULT 0,
+  PRIMARY KEY (run, sha256)
+);
+
+-- Trees that are whole and checked, of a project, each in a pack that stands on the tree "base". "depth": packs below it.
+CREATE TABLE trees (
+  project ${TEXT} NOT NULL, tree ${TEXT} NOT NULL, base ${TEXT}, format ${TEXT} NOT NULL, size bigint NOT NULL,
+  depth bigint NOT NULL, object ${TEXT} NOT NULL, stored_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (project, tree)
+);
+CREATE TABLE run_trees (run ${TEXT} NOT NULL, tree ${TEXT} NOT NULL, PRIMARY KEY (run, tree));
+
+-- Parts of blobs and packs whose rest is still to come.
+CREATE TABLE parts (
+  project ${TEXT} NOT NULL, kind ${TEXT} NOT NULL, name ${TEXT} NOT NULL, at bigint NOT NULL, length bigint NOT NULL,
+  object ${TEXT} NOT NULL, came_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (project, kind, name, at)
+);
+
+-- The number that a text holds, as src/query/filter-values.ts reads it; NULL for NaN and for what is no number.
+CREATE FUNCTION waddle_number(value text) RETURNS double precision
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $function$
+DECLARE
+  space constant text := '[\\s\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff]*';
+  digits text;
+  exact numeric;
+BEGIN
+  IF value = 'Infinity' OR value = '-Infinity' THEN RETURN value::double precision; END IF;
+  digits := (regexp_match(value, '^' || space || '([+-]?(?:[0-9]+\\.?[0-9]*|\\.[0-9]+)(?:e[+-]?[0-9]+)?)' || space || '$', 'i'))[1];
+  IF digits IS NULL THEN RETURN NULL; END IF;
+  BEGIN
+    RETURN digits::double precision;
+  EXCEPTION WHEN numeric_value_out_of_range THEN
+    -- Too great, or too near to zero, which PostgreSQL refuses and IEEE rounds.
+    BEGIN
+      exact := digits::numeric;
+    EXCEPTION WHEN numeric_value_out_of_range OR invalid_text_representation OR program_limit_exceeded THEN
+      exact := CASE WHEN digits ~* 'e-' THEN 0 ELSE 2 END;
+    END;
+    IF abs(exact) < 1 THEN RETURN 0; END IF;
+    RETURN CASE WHEN digits LIKE '-%' THEN '-Infinity' ELSE 'Infinity' END::double precision;
+  END;
+END
+$function$;
+`;
+
+/** Of the schema of a space. */
+export const SPACE_MIGRATIONS: readonly string[] = [SPACE_1];
+
+const INSTANCE_1 = `
+-- Quotas are NULL where there is none. "bytes" and "samples" are what the space holds.
+CREATE TABLE spaces (
+  name ${TEXT} PRIMARY KEY, created_at double precision NOT NULL,
+  quota_bytes bigint, quota_samples bigint, bytes bigint NOT NULL DEFAULT 0, samples bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 50);
+`;
+
+/** Of the schema `waddle`, which all spaces share. */
+export const INSTANCE_MIGRATIONS: readonly string[] = [INSTANCE_1];
