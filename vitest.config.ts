@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
+/** In CI a test that fails gets a second try, and the report names it: a machine's hiccup must not hide what else fails. */
+const inCi = process.env.CI === 'true';
+
 export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'bench/**/*.test.ts'],
@@ -10,5 +13,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     pool: 'forks',
     maxWorkers: 2,
+    retry: inCi ? 1 : 0,
+    reporters: inCi ? ['default', './test/support/ci-report.ts'] : ['default'],
   },
 });
