@@ -4,6 +4,8 @@
  *
  * Built beside and moved in file by file, entries last: a `waddle` that runs meanwhile finds whole files. What an earlier
  * build left is removed only with `--clean`, or once nothing that started before can still want it.
+ *
+ * `--out DIR` builds into another folder. The same sources make the same bytes, wherever they lie.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -19,14 +21,16 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 import { type Plugin, rolldown } from 'rolldown';
 import { thirdParty } from './third-party.ts';
 import { trim } from './trim.ts';
 
 const root = join(import.meta.dirname, '..');
-const dist = join(root, 'dist');
-const staging = join(root, `dist.${process.pid}.tmp`);
+const { values: options } = parseArgs({ options: { clean: { type: 'boolean' }, out: { type: 'string' } } });
+const dist = resolve(options.out ?? join(root, 'dist'));
+const staging = `${dist}.${process.pid}.tmp`;
 const STALE_MS = 60 * 60 * 1000;
 
 /** Native parts cannot be bundled; npm installs them beside. */
@@ -127,7 +131,7 @@ function moveIn(): void {
   }
 }
 
-if (process.argv.includes('--clean')) rmSync(dist, { recursive: true, force: true });
+if (options.clean === true) rmSync(dist, { recursive: true, force: true });
 try {
   await bundle({ waddle: 'src/cli/entry.ts' }, 'esm', [trim(), thirdParty()]);
   // Apart from the command line: a job that logs must not load any of it.

@@ -27,7 +27,7 @@ def start(root: str, run_id: str, attempt: str) -> bool:
             _state["said"] = True
             say(
                 "no `waddle` command on this machine: the run is logged, without its code snapshot and system metrics "
-                "(install it with `npm install -g waddleml`)"
+                "(%s)" % _command.missing()
             )
         return False
     command += ["__helper", "--dir", root, "--run", run_id, "--attempt", attempt]

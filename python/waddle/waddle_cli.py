@@ -17,13 +17,11 @@ def main() -> NoReturn:
     """Replaces this process by the command line, with the same arguments. Exits with 1 where it is not to be found."""
     command = _command.find()
     if command is None:
-        sys.stderr.write(
-            "waddle: the command line is not here: it needs Node 22.18 or newer\n"
-            "install it with `npm install -g waddleml`, or `pip install waddleml` from a wheel that carries it\n"
-        )
+        what, _, hint = _command.missing().partition(": ")
+        sys.stderr.write("waddle: the command line cannot start: %s\n%s\n" % (what, hint))
         raise SystemExit(1)
     # Jobs run under the interpreter that waddle was installed for, unless told otherwise.
-    os.environ.setdefault("WADDLE_PYTHON", sys.executable)
+    os.environ["WADDLE_PYTHON"] = sys.executable
     if hasattr(signal, "SIGHUP"):
         # Node gives SIGHUP its default back, so that it cannot see what `nohup` did.
         ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN

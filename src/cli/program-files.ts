@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 /** The folder of the bundle that is running: `dist/`, wherever it was installed. */
@@ -16,9 +15,5 @@ export const RESOLVE_FILE = join(DIST, 'resolve-client.cjs');
 /** The built page of `waddle serve`. */
 export const DASHBOARD_FOLDER = join(DIST, 'dashboard');
 
-/** The folder that holds the Python package `waddle`: in a checkout and in the npm package beside `dist/`, in a wheel above it. */
-export function pythonFolder(): string {
-  const beside = join(DIST, '..', 'python');
-  if (existsSync(join(beside, 'waddle', '__init__.py'))) return beside;
-  return join(DIST, '..', '..');
-}
+/** The folder that holds the Python package `waddle`, and nothing else: beside `dist/` in a checkout, an npm package and a wheel. */
+export const PYTHON_FOLDER = join(DIST, '..', 'python');

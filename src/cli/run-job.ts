@@ -7,7 +7,7 @@ import { findProgram, findPython } from '../runner/interpreter.ts';
 import type { JobCommand } from '../runner/job-process.ts';
 import type { Context } from './context.ts';
 import { findLink } from './links.ts';
-import { BOOT_FILE, pythonFolder, RESOLVE_FILE } from './program-files.ts';
+import { BOOT_FILE, PYTHON_FOLDER, RESOLVE_FILE } from './program-files.ts';
 import type { RunOptions } from './run-options.ts';
 
 /** What is to be started, and how the run's record names it. */
@@ -154,7 +154,7 @@ function jobEnvironment(context: Context): Record<string, string | undefined> {
   delete env.WADDLE_HANGUP_IGNORED;
   delete env.WADDLE_CLIENT_PID;
   delete env.WADDLE_CODE;
-  const own = pythonFolder();
+  const own = PYTHON_FOLDER;
   const paths = (env.PYTHONPATH ?? '').split(delimiter).filter((part) => part !== '' && part !== own);
   env.PYTHONPATH = [...paths, own].join(delimiter);
   // Its stdout is a file: without this Python would hold back what it prints.
