@@ -5,6 +5,7 @@ import { fieldsOf, integerOr, jsonOr, numberOr, textOr } from './lenient.ts';
 import type { Store } from './open.ts';
 import { flattenFamily, paramFamily } from './params.ts';
 import { purgeProject, purgeRun } from './purge.ts';
+import { type SampleSink, sampleTables } from './sample-tables.ts';
 import { MAX_SEQ } from './schema.ts';
 import { loadSeries, newSeries, type SeriesState, summariseMetric, writeSamples } from './series.ts';
 import { resolveTag, TAG_CODE_CHANGED, TAG_WORKSPACE_SNAPSHOT } from './tags.ts';
@@ -55,6 +56,8 @@ export interface ApplierOptions {
   clock: ReaderClock;
   /** Samples in one part of a series; less only in tests. */
   maxSeq?: number;
+  /** Where samples go; without it, to the store's own tables. */
+  sink?: SampleSink;
 }
 
 /** Series kept in memory between transactions; past it they are read again. About 1 KB each. */
@@ -73,6 +76,7 @@ export class Applier {
   readonly store: Store;
   readonly #clock: ReaderClock;
   readonly #maxSeq: number;
+  readonly #sink: SampleSink;
   #journals = new Map<string, JournalState>();
   #seen = '';
 
@@ -80,6 +84,7 @@ export class Applier {
     this.store = store;
     this.#clock = options.clock;
     this.#maxSeq = options.maxSeq ?? MAX_SEQ;
+    this.#sink = options.sink ?? sampleTables(store);
   }
 
   /** Runs `work` in one transaction. Where it throws, nothing of it is kept, in memory neither. */
@@ -89,7 +94,14 @@ export class Applier {
         const revision = this.store.revision;
         const state = `${this.store.epoch} ${revision}`;
         if (state !== this.#seen) this.#journals.clear();
-        const batch = new Batch(this.store, this.#journals, revision + 1, this.#clock, this.#maxSeq);
+        const batch = new Batch(
+          this.store,
+          this.#journals,
+          revision + 1,
+          this.#clock,
+          this.#maxSeq,
+          this.#sink,
+        );
         work(batch);
         const applied = batch.finish();
         this.#seen = `${this.store.epoch} ${applied.revision ?? revision}`;
@@ -122,6 +134,7 @@ export class Batch {
   readonly #journals: Map<string, JournalState>;
   readonly #clock: ReaderClock;
   readonly #maxSeq: number;
+  readonly #sink: SampleSink;
   readonly #advanced = new Set<JournalState>();
   readonly #series = new Set<SeriesState>();
   readonly #touched = new Set<number>();
@@ -145,12 +158,14 @@ export class Batch {
     revision: number,
     clock: ReaderClock,
     maxSeq: number,
+    sink: SampleSink,
   ) {
     this.store = store;
     this.revision = revision;
     this.#journals = journals;
     this.#clock = clock;
     this.#maxSeq = maxSeq;
+    this.#sink = sink;
   }
 
   /** The journal, with its run made where it is new. `runId` null is the project's own. */
@@ -357,7 +372,7 @@ export class Batch {
     const { run, writer } = journal;
     const series =
       journal.series.get(key) ??
-      loadSeries(this.store, run, writer, key) ??
+      loadSeries(this.store, run, writer, key, this.#sink) ??
       newSeries(this.store, { run, writer, key, part: 0 }, ms);
     journal.series.set(key, series);
     journal.series.set(rawKey, series);
@@ -705,7 +720,7 @@ export class Batch {
     for (const first of [...this.#series].sort((a, b) => a.id - b.id)) {
       let series = first;
       for (;;) {
-        const { seq0, seq1 } = writeSamples(this.store, series, this.revision, this.#maxSeq);
+        const { seq0, seq1 } = writeSamples(this.store, series, this.revision, this.#maxSeq, this.#sink);
         if (seq1 >= seq0) change.run(this.revision, series.id, seq0, seq1);
         if (series.steps.length === 0) break;
         series = this.#nextPart(series);

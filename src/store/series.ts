@@ -1,4 +1,6 @@
+import { addBucket, addSample, type Bucket, clear, nanIfNull, nullIfNaN, openBucket } from './bucket.ts';
 import type { Store } from './open.ts';
+import { type SampleSink, sampleTables } from './sample-tables.ts';
 import { MAX_SEQ } from './schema.ts';
 
 /**
@@ -15,23 +17,6 @@ export const TOP_LEVEL = 6;
 
 /** Once the step of a series has gone back this often, that no longer starts a segment: it is drawn by arrival. */
 export const MAX_SEGMENTS = 1000;
-
-/** A bucket that is still being filled. `min` and `max` are ±Infinity the wrong way round until there is a value. */
-interface Bucket {
-  children: number;
-  seq: number;
-  count: number;
-  nan: number;
-  min: number;
-  max: number;
-  sum: number;
-  first: number;
-  last: number;
-  step0: number;
-  step1: number;
-  dt0: number;
-  dt1: number;
-}
 
 /** One series as of the last transaction, and the samples that came since. */
 export interface SeriesState {
@@ -69,132 +54,27 @@ export interface SeriesState {
   values: number[];
 }
 
-function emptyBucket(): Bucket {
-  return {
-    children: 0,
-    seq: 0,
-    count: 0,
-    nan: 0,
-    min: Number.POSITIVE_INFINITY,
-    max: Number.NEGATIVE_INFINITY,
-    sum: 0,
-    first: 0,
-    last: 0,
-    step0: 0,
-    step1: 0,
-    dt0: 0,
-    dt1: 0,
-  };
-}
-
-/** The bucket being filled at a level. */
-function openBucket(series: SeriesState, level: number): Bucket {
-  let bucket = series.open[level];
-  if (bucket === undefined) {
-    bucket = emptyBucket();
-    series.open[level] = bucket;
-  }
-  return bucket;
-}
-
-function clear(bucket: Bucket): void {
-  bucket.children = 0;
-  bucket.count = 0;
-  bucket.nan = 0;
-  bucket.min = Number.POSITIVE_INFINITY;
-  bucket.max = Number.NEGATIVE_INFINITY;
-  bucket.sum = 0;
-}
-
-function addSample(bucket: Bucket, seq: number, step: number, dt: number, value: number): void {
-  if (bucket.children === 0) {
-    bucket.seq = seq;
-    bucket.first = value;
-    bucket.step0 = step;
-    bucket.dt0 = dt;
-  }
-  bucket.children += 1;
-  bucket.count += 1;
-  if (Number.isNaN(value)) bucket.nan += 1;
-  else {
-    if (value < bucket.min) bucket.min = value;
-    if (value > bucket.max) bucket.max = value;
-    bucket.sum += value;
-  }
-  bucket.last = value;
-  bucket.step1 = step;
-  bucket.dt1 = dt;
-}
-
-function addBucket(bucket: Bucket, child: Bucket): void {
-  if (bucket.children === 0) {
-    bucket.seq = child.seq;
-    bucket.first = child.first;
-    bucket.step0 = child.step0;
-    bucket.dt0 = child.dt0;
-  }
-  bucket.children += 1;
-  bucket.count += child.count;
-  bucket.nan += child.nan;
-  if (child.min < bucket.min) bucket.min = child.min;
-  if (child.max > bucket.max) bucket.max = child.max;
-  bucket.sum += child.sum;
-  bucket.last = child.last;
-  bucket.step1 = child.step1;
-  bucket.dt1 = child.dt1;
-}
-
-/** SQLite has no NaN: it is NULL. `node:sqlite` would do the same; this says it. */
-function nullIfNaN(value: number): number | null {
-  return Number.isNaN(value) ? null : value;
-}
-
-function nanIfNull(value: unknown): number {
-  return value === null || value === undefined ? Number.NaN : Number(value);
-}
-
-const INSERT_SAMPLE = 'INSERT INTO samples (id, step, dt, value) VALUES (?, ?, ?, ?)';
-const INSERT_ROLLUP = `INSERT INTO rollups (series, level, seq, count, nan_count, min, max, sum, first, last,
-  step0, step1, dt0, dt1, segment) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
-
-function writeBucket(store: Store, series: SeriesState, level: number, bucket: Bucket): void {
-  const empty = bucket.count === bucket.nan;
-  store
-    .prepare(INSERT_ROLLUP)
-    .run(
-      series.id,
-      level,
-      bucket.seq,
-      bucket.count,
-      bucket.nan,
-      empty ? null : bucket.min,
-      empty ? null : bucket.max,
-      nullIfNaN(bucket.sum),
-      nullIfNaN(bucket.first),
-      nullIfNaN(bucket.last),
-      bucket.step0,
-      bucket.step1,
-      bucket.dt0,
-      bucket.dt1,
-      series.segment,
-    );
-}
-
 /** Writes the open bucket of a level, and adds it to the level above, which may fill that one, and so on. */
-function completeBucket(store: Store, series: SeriesState, level: number): void {
+function completeBucket(sink: SampleSink, series: SeriesState, level: number): void {
   const bucket = series.open[level];
   if (bucket === undefined || bucket.children === 0) return;
-  writeBucket(store, series, level, bucket);
+  sink.bucket(series, level, bucket);
   if (level < TOP_LEVEL) {
-    const parent = openBucket(series, level + 1);
+    const parent = openBucket(series.open, level + 1);
     addBucket(parent, bucket);
-    if (parent.children === FAN_OUT) completeBucket(store, series, level + 1);
+    if (parent.children === FAN_OUT) completeBucket(sink, series, level + 1);
   }
   clear(bucket);
 }
 
-/** A series as its rows tell; its open buckets are made again from the rows that no bucket above holds yet. */
-export function loadSeries(store: Store, run: number, writer: string, key: string): SeriesState | undefined {
+/** A series as its rows tell, with its open buckets. */
+export function loadSeries(
+  store: Store,
+  run: number,
+  writer: string,
+  key: string,
+  sink: SampleSink = sampleTables(store),
+): SeriesState | undefined {
   const row = store
     .prepare('SELECT * FROM series WHERE run = ? AND key = ? AND writer = ? ORDER BY part DESC LIMIT 1')
     .get(run, key, writer);
@@ -231,53 +111,8 @@ export function loadSeries(store: Store, run: number, writer: string, key: strin
     times: [],
     values: [],
   };
-  for (let level = 1; level <= TOP_LEVEL; level += 1) restoreOpenBucket(store, series, level);
+  sink.restore(series);
   return series;
-}
-
-function restoreOpenBucket(store: Store, series: SeriesState, level: number): void {
-  const done = store
-    .prepare(
-      'SELECT seq + count AS next FROM rollups WHERE series = ? AND level = ? ORDER BY seq DESC LIMIT 1',
-    )
-    .get(series.id, level);
-  const from = Number(done?.next ?? 0);
-  if (level === 1) {
-    const rows = store
-      .prepare('SELECT id - ? AS seq, step, dt, value FROM samples WHERE id BETWEEN ? AND ? ORDER BY id')
-      .all(series.id * MAX_SEQ, series.id * MAX_SEQ + from, series.id * MAX_SEQ + MAX_SEQ - 1);
-    for (const row of rows) {
-      addSample(
-        openBucket(series, level),
-        Number(row.seq),
-        Number(row.step),
-        Number(row.dt),
-        nanIfNull(row.value),
-      );
-    }
-    return;
-  }
-  const rows = store
-    .prepare('SELECT * FROM rollups WHERE series = ? AND level = ? AND seq >= ? ORDER BY seq')
-    .all(series.id, level - 1, from);
-  for (const row of rows) {
-    const valued = Number(row.count) > Number(row.nan_count);
-    addBucket(openBucket(series, level), {
-      children: 1,
-      seq: Number(row.seq),
-      count: Number(row.count),
-      nan: Number(row.nan_count),
-      min: valued ? Number(row.min) : Number.POSITIVE_INFINITY,
-      max: valued ? Number(row.max) : Number.NEGATIVE_INFINITY,
-      sum: nanIfNull(row.sum),
-      first: nanIfNull(row.first),
-      last: nanIfNull(row.last),
-      step0: Number(row.step0),
-      step1: Number(row.step1),
-      dt0: Number(row.dt0),
-      dt1: Number(row.dt1),
-    });
-  }
 }
 
 /** A new series; its first sample is still to come. `ms` is that sample's time in milliseconds. */
@@ -332,11 +167,10 @@ export function writeSamples(
   series: SeriesState,
   revision: number,
   maxSeq: number = MAX_SEQ,
+  sink: SampleSink = sampleTables(store),
 ): { seq0: number; seq1: number } {
   const seq0 = series.count;
-  const base = series.id * MAX_SEQ;
-  const insert = store.prepare(INSERT_SAMPLE);
-  const bottom = openBucket(series, 1);
+  const bottom = openBucket(series.open, 1);
   const { steps, times, values } = series;
   const written = Math.min(steps.length, maxSeq - seq0);
   for (let index = 0; index < written; index += 1) {
@@ -345,14 +179,14 @@ export function writeSamples(
     const value = values[index] ?? Number.NaN;
     const seq = seq0 + index;
     const dt = ms - series.t0;
-    insert.run(base + seq, step, dt, nullIfNaN(value));
+    sink.sample(series, seq, step, dt, value);
     if (step < series.endStep && series.segment < MAX_SEGMENTS) {
-      for (let level = 1; level <= TOP_LEVEL; level += 1) completeBucket(store, series, level);
+      for (let level = 1; level <= TOP_LEVEL; level += 1) completeBucket(sink, series, level);
       series.segment += 1;
     }
     series.endStep = step;
     addSample(bottom, seq, step, dt, value);
-    if (bottom.children === FAN_OUT) completeBucket(store, series, 1);
+    if (bottom.children === FAN_OUT) completeBucket(sink, series, 1);
     summarise(series, seq, step, ms, value);
   }
   series.count += written;
