@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startPostgres, type TestPostgres } from '../../test/support/postgres.ts';
-import { readNumberText } from '../query/filter-values.ts';
+import { readNumberText } from '../store/number-text.ts';
 import { openDatabase, openSpaceSchema } from './database.ts';
 
 const started = await startPostgres();

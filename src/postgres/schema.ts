@@ -248,17 +248,16 @@ CREATE VIEW projects AS
     max(started_at) AS last_started_at
   FROM runs WHERE removed = 0 GROUP BY project;
 
--- A journal as it was received, whose lines may wait to be taken in. "run" is '' for the project's own journals. "blocks":
--- the hashes of its full blocks. "inline": bytes of the segments that are kept here. "announced": its removals are told
--- and not applied.
+-- A journal as it was received, whose lines may wait to be taken in. "run" is '' for the project's own journals. "facts":
+-- what sync knows of it (src/sync/journal-facts.ts), JSON. "inline": bytes of its segments that are kept here. "announced":
+-- 1 where its removals are told and not applied.
 CREATE TABLE received (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   run ${TEXT} NOT NULL, writer ${TEXT} NOT NULL,
-  length bigint NOT NULL, root ${TEXT} NOT NULL, blocks bytea NOT NULL,
-  inline bigint NOT NULL DEFAULT 0, announced bigint NOT NULL DEFAULT 0,
-  UNIQUE (run, writer)
+  announced bigint NOT NULL DEFAULT 0, length bigint NOT NULL, root ${TEXT} NOT NULL, facts ${TEXT} NOT NULL,
+  inline bigint NOT NULL DEFAULT 0, grown_at timestamptz NOT NULL DEFAULT now(),
+  UNIQUE (run, writer, announced)
 ) ${ROOMY};
-ALTER TABLE received ALTER COLUMN blocks SET STORAGE EXTERNAL;
 
 -- Consecutive plain bytes of a journal, zstd: a small piece in "body", a larger one in the object of this name.
 CREATE TABLE segments (
@@ -301,7 +300,12 @@ CREATE TABLE parts (
   PRIMARY KEY (project, kind, name, at)
 );
 
--- The number that a text holds, as src/query/filter-values.ts reads it; NULL for NaN and for what is no number.
+-- Epoch seconds, the same throughout a question, which is a transaction.
+CREATE FUNCTION waddle_now() RETURNS double precision LANGUAGE sql STABLE PARALLEL SAFE AS $function$
+  SELECT extract(epoch FROM now())::double precision
+$function$;
+
+-- The number that a text holds, as src/store/number-text.ts reads it; NULL for NaN and for what is no number.
 CREATE FUNCTION waddle_number(value text) RETURNS double precision
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $function$
 DECLARE
