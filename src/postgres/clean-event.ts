@@ -30,16 +30,11 @@ function mayBeLong(text: string): boolean {
   }
 }
 
-/** Fields whose text is (a part of) a key. */
-const KEY_FIELDS: ReadonlySet<string> = new Set([
-  'key',
-  'name',
-  'attempt',
-  'a',
-  'writer',
-  'sha256',
-  'commit',
-]);
+/** Fields whose text is (a part of) a key: of the event itself, and of what it holds. */
+const KEY_FIELDS: readonly ReadonlySet<string>[] = [
+  new Set(['key', 'name', 'attempt', 'a', 'writer', 'field']),
+  new Set(['commit', 'base']),
+];
 
 function cleaned(value: unknown, depth: number): unknown {
   if (typeof value === 'string') return value.replaceAll('\0', '\ufffd');
@@ -48,7 +43,7 @@ function cleaned(value: unknown, depth: number): unknown {
   const result: Record<string, unknown> = {};
   for (const [name, item] of Object.entries(value)) {
     const clean = cleaned(item, depth + 1);
-    const isKey = depth === 0 && KEY_FIELDS.has(name) && typeof clean === 'string';
+    const isKey = KEY_FIELDS[depth]?.has(name) === true && typeof clean === 'string';
     result[shortKey(name.replaceAll('\0', '\ufffd'))] = isKey ? shortKey(clean) : clean;
   }
   return result;

@@ -86,6 +86,8 @@ export async function openDatabase(url: string, options: DatabaseOptions = {}): 
   const types = new pg.TypeOverrides();
   // int8: all of ours are below 2^53.
   types.setTypeParser(20, Number);
+  // numeric: sums of them.
+  types.setTypeParser(1700, Number);
   const pool = new pg.Pool({
     connectionString: url,
     max: options.connections ?? 10,

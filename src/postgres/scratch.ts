@@ -4,14 +4,14 @@
  */
 import type { SQLInputValue } from 'node:sqlite';
 import { Applier, type Batch, type ReaderClock } from '../store/apply.ts';
-import { type Bucket, openBucket } from '../store/bucket.ts';
 import { openStore, type Store } from '../store/open.ts';
 import type { SampleSink } from '../store/sample-tables.ts';
 import { type SeriesState, TOP_LEVEL } from '../store/series.ts';
 import { type RowChange, readChangeset } from './changeset.ts';
 import { blockOf, ChunkWriter } from './chunks.ts';
-import { decodeColumns, encodeColumns } from './column-codec.ts';
+import { shortKey } from './clean-event.ts';
 import type { Row, Session } from './database.ts';
+import { decodeOpen, encodeOpen } from './open-buckets.ts';
 
 /** The run's number in its scratch. */
 const LOCAL_RUN = 1;
@@ -345,6 +345,8 @@ export class Scratch {
       else if (reference !== undefined) found[name] = this.#ids[reference].get(Number(value));
       else if ((name === 'num' && table === 'runs') || (name === 'run' && type === 'INTEGER'))
         found[name] = this.num;
+      else if (typeof value === 'string')
+        found[name] = table === 'param_leaves' ? leafText(name, value) : whole(value);
       else if (typeof value === 'number' && !Number.isFinite(value)) found[name] = String(value);
       else if (value instanceof Uint8Array) found[name] = `\\x${Buffer.from(value).toString('hex')}`;
       else found[name] = value;
@@ -396,6 +398,16 @@ export class Scratch {
   }
 }
 
+/** PostgreSQL's texts hold no NUL. Those of keys are gone already (clean-event.ts). */
+function whole(text: string): string {
+  return text.includes('\0') ? text.replaceAll('\0', '\ufffd') : text;
+}
+
+/** The key of a leaf is made of many names. */
+function leafText(name: string, text: string): string {
+  return name === 'key' || name === 'param' ? shortKey(whole(text)) : whole(text);
+}
+
 function quoted(names: readonly string[]): string {
   return names.map((name) => `"${name}"`).join(', ');
 }
@@ -413,40 +425,3 @@ const TAILS = `SELECT s.id AS series, 0 AS level, c.seq0, c.count FROM series s
   CROSS JOIN (VALUES ${Array.from({ length: TOP_LEVEL }, (_, index) => `(${index + 1}, ${blockOf(index + 1)}::bigint)`).join(', ')}) AS l (level, block)
   JOIN rollup_chunks c ON c.series = s.id AND c.level = l.level AND c.seq0 >= s.count / l.block * l.block WHERE s.run = $1
   ORDER BY series, level, seq0`;
-
-const FIELDS = [
-  'children',
-  'seq',
-  'count',
-  'nan',
-  'min',
-  'max',
-  'sum',
-  'first',
-  'last',
-  'step0',
-  'step1',
-  'dt0',
-  'dt1',
-] as const satisfies (keyof Bucket)[];
-
-/** Open buckets of levels 1 to TOP_LEVEL; those that are empty count too. */
-function encodeOpen(open: Bucket[]): Buffer {
-  const buckets: Bucket[] = [];
-  for (let level = 1; level <= TOP_LEVEL; level += 1) buckets.push(openBucket(open, level));
-  return encodeColumns(
-    FIELDS.map((field) => buckets.map((bucket) => bucket[field])),
-    TOP_LEVEL,
-  );
-}
-
-function decodeOpen(bytes: Buffer | undefined): Bucket[] {
-  const open: Bucket[] = [];
-  if (bytes === undefined) return open;
-  const columns = decodeColumns(bytes, TOP_LEVEL);
-  for (let level = 1; level <= TOP_LEVEL; level += 1) {
-    const bucket = openBucket(open, level);
-    for (const [index, field] of FIELDS.entries()) bucket[field] = columns[index]?.[level - 1] ?? 0;
-  }
-  return open;
-}

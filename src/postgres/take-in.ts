@@ -188,8 +188,6 @@ function readLine(text: string): ParsedLine {
   return line.type === 'event' ? cleanEvent(text, line) : line;
 }
 
-const METRIC = Buffer.from('{"k":"m"');
-
 /** Reads from the database the console lines that these segments may tell otherwise. */
 async function prepareConsole(
   session: Session,
@@ -203,17 +201,8 @@ async function prepareConsole(
     [number, number]
   >;
   for (const segment of segments) {
-    for (const { start, text } of linesOf(segment, 0)) {
-      if (
-        segment.bytes.compare(
-          METRIC,
-          0,
-          METRIC.length,
-          start - segment.at,
-          start - segment.at + METRIC.length,
-        ) === 0
-      )
-        continue;
+    for (const { text } of linesOf(segment, 0)) {
+      if (text.startsWith('{"k":"m"')) continue;
       const line = parseLine(text);
       if (line.type !== 'event') continue;
       const { event } = line;
