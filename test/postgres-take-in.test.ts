@@ -1,14 +1,28 @@
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
+import { encodeEvent } from '../src/events/line.ts';
 import { catchUp } from '../src/ingest/catch-up.ts';
-import { everybodyLives, TestProject } from '../src/ingest/ingest-fixture.ts';
+import { everybodyLives, metric, opening, T0, TestProject } from '../src/ingest/ingest-fixture.ts';
 import { type Database, openDatabase, openSpaceSchema } from '../src/postgres/database.ts';
+import { PostgresEngine } from '../src/postgres/engine.ts';
+import { Listener } from '../src/postgres/listener.ts';
 import { packSegment } from '../src/postgres/segments.ts';
 import { TakeIn } from '../src/postgres/take-in.ts';
+import { answerNow } from '../src/store/answer-now.ts';
 import { dumpLogical } from '../src/store/dump-logical.ts';
+import type { Store } from '../src/store/open.ts';
+import {
+  type ChartAxis,
+  cover,
+  firstAtStep,
+  type Question,
+  rows,
+  samples,
+  together,
+} from '../src/store/question.ts';
 import { startPostgres, type TestPostgres } from './support/postgres.ts';
 import { copySpace } from './support/postgres-store.ts';
-import { journals, schedule } from './support/random-journals.ts';
+import { journals, RUN, schedule } from './support/random-journals.ts';
 
 const started = await startPostgres();
 const missing = 'missing' in started ? started.missing : null;
@@ -42,6 +56,59 @@ async function receive(
       [run],
     );
   });
+}
+
+/** Asks of every series all that can be asked of one. */
+function* everything(): Question<unknown[]> {
+  const found: unknown[] = [];
+  const all = yield* rows(
+    'SELECT id, count, segment, min_step, max_step, first_ts, last_ts, t0 FROM series ORDER BY id',
+  );
+  for (const row of all) {
+    const [series, count, segment] = [Number(row.id), Number(row.count), Number(row.segment)];
+    const half = Math.ceil(count / 2);
+    found.push(
+      yield* samples(
+        [
+          { series, from: 0, to: count },
+          { series, from: 5, to: half + 3 },
+        ],
+        { times: true },
+      ),
+    );
+    const parts = [{ level: 6, from: 0, to: count, segment }];
+    for (const level of [1, 2, 0]) parts.push({ level, from: 0, to: count, segment });
+    const ends: Record<ChartAxis, [number, number]> = {
+      step: [Number(row.min_step), Number(row.max_step)],
+      time: [0, Math.round(Number(row.last_ts) * 1000) - Number(row.t0)],
+      arrival: [0, count - 1],
+    };
+    const axes = Object.entries(ends) as [ChartAxis, [number, number]][];
+    found.push(
+      yield* together(
+        axes.flatMap(([axis, [from, to]]) =>
+          [-1, (to - from) / 7, (to - from) / 300].map((width) =>
+            cover(series, axis, { from, to, width }, parts),
+          ),
+        ),
+      ),
+    );
+    if (segment === 0) {
+      for (const step of [Number(row.min_step), Number(row.max_step) / 2, Number(row.max_step) + 1]) {
+        found.push(yield* firstAtStep({ series, from: 0, to: count }, step));
+        found.push(yield* firstAtStep({ series, from: Math.min(3, count), to: half }, step));
+      }
+    }
+  }
+  return found;
+}
+
+async function expectSameAnswers(database: Database, space: string, copy: Store) {
+  const listener = new Listener(database);
+  const engine = new PostgresEngine({ database, listener, space });
+  expect(await engine.answer(everything())).toEqual(answerNow(copy, everything()));
+  await engine.close();
+  await listener.close();
 }
 
 describe.skipIf(missing !== null)(`taking in${missing === null ? '' : ` (${missing})`}`, () => {
@@ -93,6 +160,7 @@ describe.skipIf(missing !== null)(`taking in${missing === null ? '' : ` (${missi
             expect(dumpLogical(copy).replaceAll('\\u0000', '\ufffd')).toBe(
               dumpLogical(once).replaceAll('\\u0000', '\ufffd'),
             );
+            await expectSameAnswers(database, space, copy);
           } finally {
             copy.close();
           }
@@ -104,8 +172,55 @@ describe.skipIf(missing !== null)(`taking in${missing === null ? '' : ` (${missi
           );
         }
       }),
-      { numRuns: 20 },
+      { numRuns: 12 },
     );
     await database.close();
+  });
+
+  it('keeps long series in chunks that say the same as SQLite', async () => {
+    const database = await openDatabase(await postgres.database('long'));
+    await openSpaceSchema(database, 'long');
+    const project = new TestProject();
+    const taker = new TakeIn({ database, objects, transactionBytes: 200_000 });
+    try {
+      const writer = 'job-aaaaaaaa';
+      const lines = [encodeEvent(opening(writer))];
+      for (let n = 0; n < 24_000; n += 1) {
+        // Twice back to an earlier checkpoint.
+        const step = n < 9_000 ? n : n < 21_111 ? n - 3_000 : n - 11_111;
+        const v = {
+          loss: Math.exp(-n / 5000) + Math.sin(n * 12.9898) / 9,
+          lr: n % 977 === 0 ? 'NaN' : 0.1,
+        } as const;
+        lines.push(encodeEvent(metric(step, v, T0 + n / 10)));
+      }
+      let at = 0;
+      for (let from = 0, size = 1; from < lines.length; from += size, size = (size * 7 + 13) % 1900) {
+        const bytes = Buffer.from(lines.slice(from, from + size).join(''));
+        await receive(database, 'long', RUN, writer, at, bytes);
+        at += bytes.length;
+        // Between them, another collector that has to read all back.
+        const fresh = new TakeIn({ database, objects });
+        await (size % 5 === 0 ? fresh : taker).run('long', RUN);
+        fresh.close();
+      }
+      while ((await taker.run('long', RUN)).state === 'more');
+      project.append(RUN, writer, lines.join(''));
+      const once = project.open();
+      catchUp({ layout: project.layout, store: once, judge: everybodyLives });
+      const copy = await copySpace(database, 'long');
+      expect(dumpLogical(copy) === dumpLogical(once)).toBe(true);
+      await expectSameAnswers(database, 'long', copy);
+      copy.close();
+      const [chunks] = await database.transaction('long', (session) =>
+        session.rows('SELECT count(*) AS n, sum(length(body)) AS bytes FROM sample_chunks'),
+      );
+      expect(Number(chunks?.n)).toBeLessThan(40);
+      expect(Number(chunks?.bytes)).toBeLessThan(60_000 * 6);
+    } finally {
+      taker.close();
+      project.remove();
+      await database.close();
+    }
   });
 });
