@@ -26,6 +26,8 @@ export interface Git {
   readonly signal?: AbortSignal | undefined;
   /** `performance.now()` after which a running git is ended; the result then says `late`. */
   readonly deadline?: number | undefined;
+  /** Address space that git may take, in bytes: for work on what a stranger sent. */
+  readonly memoryBytes?: number | undefined;
 }
 
 export interface GitResult {
@@ -103,7 +105,11 @@ export function runGit(
       return resolve({ ok: false, code: null, out: Buffer.alloc(0), err: '', why: 'late' });
     }
     const stdin = input === undefined ? 'ignore' : typeof input === 'number' ? input : 'pipe';
-    const child: ChildProcess = spawn('git', [...flags, ...disabled, ...args], {
+    const all = [...flags, ...disabled, ...args];
+    const limit = git.memoryBytes === undefined ? null : String(Math.floor(git.memoryBytes / 1024));
+    // A system without such a limit goes on without.
+    const bounded = ['-c', 'ulimit -v "$0" 2>/dev/null; exec git "$@"', limit ?? '', ...all];
+    const child: ChildProcess = spawn(limit === null ? 'git' : 'sh', limit === null ? all : bounded, {
       cwd: git.cwd,
       env: gitEnvironment(git),
       stdio: [stdin, git.output ?? 'pipe', 'pipe'],

@@ -1,0 +1,71 @@
+/** What a piece of a journal must be before it is taken from somebody who may mean harm. */
+
+import { isRunId, isWriterName } from '../events/ids.ts';
+import { parseLine } from '../events/line.ts';
+import type { Event } from '../events/schema.ts';
+import { type JournalPiece, MAX_BODY_BYTES } from './space.ts';
+
+/** A metric's line as Waddle's own writers put it: it can be nothing else, so it need not be parsed. */
+const METRIC_LINES = /(?:\{"k":"m","t":[\d.eE+-]+,"s":[\d.eE+-]+,"v":\{[^{}\n]*\}\}\n)+/y;
+
+/** Whether a piece is addressed to a journal that can be: names are names, never paths. */
+export function hasValidNames(piece: Pick<JournalPiece, 'run' | 'writer'>): boolean {
+  if (!isWriterName(piece.writer)) return false;
+  const ofProject = piece.writer.startsWith('project-');
+  return piece.run === null ? ofProject : !ofProject && isRunId(piece.run);
+}
+
+/**
+ * Why the piece cannot be taken; null where it can. A line that is torn or broken is let through in a run's journal, as its
+ * readers do: they report it. An event that speaks for another run or writer is not.
+ */
+export function faultOf(piece: JournalPiece): string | null {
+  if (!hasValidNames(piece)) return 'the name of the run or of the writer is none';
+  const bytes = Buffer.from(piece.bytes.buffer, piece.bytes.byteOffset, piece.bytes.byteLength);
+  if (bytes.length > MAX_BODY_BYTES) return `it has more than ${MAX_BODY_BYTES} bytes`;
+  if (!Number.isSafeInteger(piece.offset) || piece.offset < 0) return 'its offset is no number of bytes';
+  if (bytes.length === 0) return null;
+  if (bytes[bytes.length - 1] !== 10) return 'its last line is not whole';
+  // One character a byte, so that places in the text are places in the bytes.
+  const text = bytes.toString('latin1');
+  for (let at = 0; at < text.length; ) {
+    METRIC_LINES.lastIndex = at;
+    if ((at > 0 || piece.offset > 0) && METRIC_LINES.test(text)) {
+      at = METRIC_LINES.lastIndex;
+      continue;
+    }
+    const end = text.indexOf('\n', at);
+    const parsed = parseLine(bytes.toString('utf8', at, end));
+    const first = piece.offset === 0 && at === 0;
+    if (first && (parsed.type !== 'event' || parsed.event.k !== 'open')) {
+      return 'it does not begin with an "open" event';
+    }
+    const fault =
+      parsed.type === 'event' ? eventFault(piece, parsed.event, first) : lineFault(piece, parsed.type);
+    if (fault !== null) return `${fault} (at byte ${piece.offset + at})`;
+    at = end + 1;
+  }
+  return null;
+}
+
+function lineFault(piece: JournalPiece, type: 'unknown' | 'broken'): string | null {
+  return piece.run === null ? `a line of a project journal is ${type}` : null;
+}
+
+function eventFault(piece: JournalPiece, event: Event, first: boolean): string | null {
+  const { run, writer } = piece;
+  if (event.k === 'open') {
+    if (!first) return 'a second "open" event';
+    if (event.writer !== writer || (event.run !== undefined && event.run !== run))
+      return 'it is of another run or writer';
+    return writer.startsWith(`${event.role}-`) ? null : 'its role is not that of its name';
+  }
+  const ofProject = event.k === 'remove' || event.k === 'restore';
+  if (run === null) {
+    if (ofProject) return isRunId(event.run) ? null : 'it removes what is no run';
+    return event.k === 'close' ? null : `a "${event.k}" event does not travel in a project journal`;
+  }
+  if (ofProject || event.k === 'link') return `a "${event.k}" event in a run's journal`;
+  if (event.k === 'start' && event.id !== run) return 'its "start" event is of another run';
+  return null;
+}
