@@ -22,8 +22,8 @@ import { noteReceived, readReceived } from '../journal/received.ts';
 import { diskError } from './disk-error.ts';
 import { withFolderLock } from './folder-lock.ts';
 import { faultOf, hasValidNames } from './journal-check.ts';
-import { extendFacts, fill, hasherOf, type JournalFacts, NO_FACTS, rootAt } from './journal-facts.ts';
-import { EMPTY_ROOT, JournalHasher } from './journal-hash.ts';
+import { extendFacts, fill, hasherAt, type JournalFacts, NO_FACTS } from './journal-facts.ts';
+import { JournalHasher } from './journal-hash.ts';
 import type { FolderFacts, JournalEntry, RunBook } from './run-book.ts';
 import {
   type JournalPiece,
@@ -217,7 +217,7 @@ export class FolderJournals {
     const bytes = entry === undefined ? null : openPlainBytes(entry.path);
     if (bytes === null) return different;
     try {
-      if (rootAt(bytes, facts, piece.offset) !== piece.before) return different;
+      if (hasherAt(bytes, facts, piece.offset).root() !== piece.before) return different;
       const shared = Math.min(facts.length - piece.offset, piece.bytes.length);
       const here = Buffer.allocUnsafe(shared);
       if (fill(bytes, here, piece.offset) < shared) return different;
@@ -234,7 +234,8 @@ export class FolderJournals {
     const bytes = openPlainBytes(entry.path);
     if (bytes === null) return null;
     try {
-      return hasherOf(bytes, facts);
+      const hasher = hasherAt(bytes, facts, facts.length);
+      return hasher.root() === facts.root ? hasher : null;
     } finally {
       bytes.close();
     }
@@ -255,19 +256,23 @@ export class FolderJournals {
   read(wants: readonly JournalWant[]): ReadPiece[] {
     const pieces: ReadPiece[] = [];
     let room = MAX_BODY_BYTES;
-    for (const want of wants.slice(0, MAX_PIECES)) {
-      if (!hasValidNames(want)) continue;
-      const entry = this.#entryOf(want);
-      if (entry === undefined || want.offset < 0 || want.offset >= entry.facts.length) continue;
-      const { length, root } = entry.facts;
-      const bytes = openPlainBytes(entry.path);
+    for (const { run, writer, offset } of wants.slice(0, MAX_PIECES)) {
+      if (!hasValidNames({ run, writer }) || !Number.isSafeInteger(offset) || offset < 0) continue;
+      const facts = this.#entryOf(run, writer)?.facts;
+      const path = this.#entryOf(run, writer)?.path;
+      if (facts === undefined || path === undefined || offset >= facts.length) continue;
+      const bytes = openPlainBytes(path);
       if (bytes === null) continue;
       try {
-        const read = readLinesAt(bytes, want.offset, Math.min(room, length - want.offset));
+        const { length, root } = facts;
+        const read = readLinesAt(bytes, offset, Math.min(room, length - offset));
         if (read.length === 0 && room < MAX_BODY_BYTES) break;
-        pieces.push({ ...want, length, root, bytes: read });
+        const hasher = hasherAt(bytes, facts, offset);
+        const before = hasher.root();
+        const after = hasher.update(read).root();
+        pieces.push({ run, writer, offset, before, after, length, root, bytes: read });
         room -= read.length;
-        if (room === 0 || want.offset + read.length < length) break;
+        if (room === 0 || offset + read.length < length) break;
       } finally {
         bytes.close();
       }
@@ -275,21 +280,7 @@ export class FolderJournals {
     return pieces;
   }
 
-  /** The root of the first `offset` bytes of a journal that is here; null where it has not so many. */
-  rootAt(want: JournalWant): string | null {
-    const entry = this.#entryOf(want);
-    if (want.offset === 0) return EMPTY_ROOT;
-    if (entry === undefined || want.offset > entry.facts.length) return null;
-    const bytes = openPlainBytes(entry.path);
-    if (bytes === null) return null;
-    try {
-      return rootAt(bytes, entry.facts, want.offset);
-    } finally {
-      bytes.close();
-    }
-  }
-
-  #entryOf({ run, writer }: JournalWant): JournalEntry | undefined {
+  #entryOf(run: string | null, writer: string): JournalEntry | undefined {
     if (run !== null) return this.run(run)?.journals.get(writer);
     const entry =
       this.project('applied')?.journals.get(writer) ?? this.project('announced')?.journals.get(writer);

@@ -152,8 +152,11 @@ export class HttpSpace implements Space {
   async readJournals(wants: readonly JournalWant[]): Promise<ReadPiece[]> {
     const frames = await this.#read('/journals/read', { wants });
     return frames.map(({ header, payload }) => {
-      const { run, writer, offset, length, root } = header as unknown as Omit<ReadPiece, 'bytes'>;
-      return { run, writer, offset, length, root, bytes: payload };
+      const { run, writer, offset, before, after, length, root } = header as unknown as Omit<
+        ReadPiece,
+        'bytes'
+      >;
+      return { run, writer, offset, before, after, length, root, bytes: payload };
     });
   }
 

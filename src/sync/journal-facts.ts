@@ -114,23 +114,19 @@ export function scanJournal(bytes: PlainBytes, before: JournalFacts = NO_FACTS):
     blocks.push(hashHex(block.subarray(0, rest)));
   }
   const root = rootOf(blocks.map((hex) => Buffer.from(hex, 'hex')));
-  const { lastAt, closed } = length === before.length ? before : lastLine(bytes, length, before.lastAt);
+  const { lastAt, closed } = length === before.length ? before : lastLine(bytes, length);
   return { ...notes.facts, length, root, blocks, lastAt, closed };
 }
 
 /** A line longer than this is not the closing one, and tells no time here. */
 const LAST_LINE_BYTES = 64 * 1024;
 
-function lastLine(
-  bytes: PlainBytes,
-  length: number,
-  lastAt: number | null,
-): Pick<JournalFacts, 'lastAt' | 'closed'> {
+function lastLine(bytes: PlainBytes, length: number): Pick<JournalFacts, 'lastAt' | 'closed'> {
   const tail = Buffer.allocUnsafe(Math.min(length, LAST_LINE_BYTES));
   fill(bytes, tail, length - tail.length);
   const text = tail.toString('utf8', tail.lastIndexOf(10, tail.length - 2) + 1, tail.length - 1);
   const parsed = parseLine(text);
-  if (parsed.type !== 'event') return { lastAt, closed: false };
+  if (parsed.type !== 'event') return { lastAt: null, closed: false };
   return { lastAt: parsed.event.t, closed: parsed.event.k === 'close' };
 }
 
@@ -151,32 +147,17 @@ export function extendFacts(before: JournalFacts, hasher: JournalHasher, bytes: 
     length: hasher.length,
     root: hasher.root(),
     blocks: hasher.blocks().map((hash) => hash.toString('hex')),
-    lastAt: parsed.type === 'event' ? parsed.event.t : before.lastAt,
+    lastAt: parsed.type === 'event' ? parsed.event.t : null,
     closed: parsed.type === 'event' && parsed.event.k === 'close',
   };
 }
 
-/** The root of the first `offset` bytes, which must not be more than the journal has. */
-export function rootAt(bytes: PlainBytes, facts: JournalFacts, offset: number): string {
-  if (offset === facts.length) return facts.root;
+/** A hasher that has taken in the first `offset` bytes, which must not be more than the journal has. */
+export function hasherAt(bytes: PlainBytes, facts: JournalFacts, offset: number): JournalHasher {
   const full = Math.floor(offset / BLOCK_BYTES);
-  const blocks: Uint8Array[] = facts.blocks.slice(0, full).map((hex) => Buffer.from(hex, 'hex'));
-  const rest = offset % BLOCK_BYTES;
-  if (rest > 0) {
-    const block = Buffer.allocUnsafe(rest);
-    fill(bytes, block, full * BLOCK_BYTES);
-    blocks.push(hashBlock(block));
-  }
-  return rootOf(blocks);
-}
-
-/** A hasher that has taken in all of a journal's whole lines; null where the file is not what the facts say. */
-export function hasherOf(bytes: PlainBytes, facts: JournalFacts): JournalHasher | null {
-  const full = Math.floor(facts.length / BLOCK_BYTES);
   const hasher = JournalHasher.from(facts.blocks.slice(0, full).map((hex) => Buffer.from(hex, 'hex')));
-  const rest = Buffer.allocUnsafe(facts.length % BLOCK_BYTES);
-  if (fill(bytes, rest, full * BLOCK_BYTES) < rest.length) return null;
-  return hasher.update(rest).root() === facts.root ? hasher : null;
+  const rest = Buffer.allocUnsafe(offset % BLOCK_BYTES);
+  return hasher.update(rest.subarray(0, fill(bytes, rest, full * BLOCK_BYTES)));
 }
 
 /** Reads as much of `target` as there is from a plain offset on; returns how many bytes. */

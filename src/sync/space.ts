@@ -119,6 +119,10 @@ export interface ReadPiece extends JournalMark {
   run: string | null;
   writer: string;
   offset: number;
+  /** Root of what comes before it, and with it: whoever takes it can tell that it fits without having all of it. */
+  before: string;
+  after: string;
+  /** Whole lines; none where the next line alone is longer than a call may carry. */
   bytes: Uint8Array;
 }
 
