@@ -143,6 +143,8 @@ try {
   await bundle({ 'resolve-client': 'src/client/resolve-client.ts' }, 'cjs');
   declareClient();
   chmodSync(join(staging, 'waddle.js'), 0o755);
+  const shapes = execFileSync(process.execPath, [join(staging, 'waddle.js'), '__complete', 'shapes']);
+  writeFileSync(join(staging, 'commands.json'), shapes);
   moveIn();
   // Last, and apart: the command line is whole also while somebody works on the page.
   await page();

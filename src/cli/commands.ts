@@ -67,6 +67,17 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   { name: 'doctor', summary: 'check everything Waddle needs', load: () => import('./commands/doctor.ts') },
   {
+    name: 'completion',
+    summary: 'let the shell complete commands and runs',
+    load: () => import('./commands/completion.ts'),
+  },
+  {
+    name: '__complete',
+    summary: 'what the shell asks at each press of Tab',
+    hidden: true,
+    load: () => import('./commands/complete.ts'),
+  },
+  {
     name: '__helper',
     summary: 'the process beside a job',
     hidden: true,

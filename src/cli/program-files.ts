@@ -12,6 +12,9 @@ export const BOOT_FILE = join(DIST, 'boot.js');
 /** Makes `waddleml/client` resolve in Node jobs that have not installed it. */
 export const RESOLVE_FILE = join(DIST, 'resolve-client.cjs');
 
+/** What the commands take, for completion; not there where Waddle runs from its sources. */
+export const SHAPES_FILE = join(DIST, 'commands.json');
+
 /** The built page of `waddle serve`. */
 export const DASHBOARD_FOLDER = join(DIST, 'dashboard');
 
