@@ -1,0 +1,60 @@
+/** Who may open which space: tokens and spaces, wherever they are kept. */
+
+export type Scope = 'read' | 'write' | 'admin';
+export const SCOPES: readonly Scope[] = ['read', 'write', 'admin'];
+
+/** Greatest bytes and samples; null is no limit. */
+export interface Quota {
+  bytes: number | null;
+  samples: number | null;
+}
+
+export interface TokenRecord {
+  /** The part of the token that is no secret: it stands in its text, in logs and in lists. */
+  id: string;
+  /** SHA-256 of the whole token. */
+  hash: Buffer;
+  /** What it is for, in somebody's words. */
+  name: string | null;
+  space: string;
+  /** The one project that it opens; null: all of the space. */
+  project: string | null;
+  scope: Scope;
+  /** What may be written with it; of a token with a project, what that project may hold. */
+  quota: Quota;
+  /** Epoch seconds, as all times here. */
+  createdAt: number;
+  expiresAt: number | null;
+  revokedAt: number | null;
+  /** To the minute or so. */
+  lastUsedAt: number | null;
+}
+
+export interface SpaceRecord {
+  name: string;
+  quota: Quota;
+  createdAt: number;
+}
+
+/** Everything in it is durable when a call has resolved, and seen by every collector of the same registry at once. */
+export interface Registry {
+  /** Makes it where it is not there. */
+  addSpace(name: string): Promise<SpaceRecord>;
+  findSpace(name: string): Promise<SpaceRecord | null>;
+  listSpaces(): Promise<SpaceRecord[]>;
+  setQuota(space: string, quota: Quota): Promise<void>;
+
+  addToken(token: TokenRecord): Promise<void>;
+  /** By id, whatever has become of it. */
+  findToken(id: string): Promise<TokenRecord | null>;
+  /** The newest last. Of one space, or of all. */
+  listTokens(space?: string): Promise<TokenRecord[]>;
+  /** False where there is none of that id, or it was revoked before. */
+  revokeToken(id: string, at: number): Promise<boolean>;
+  /** Called for each use; it may be kept to the minute. */
+  tokenUsed(id: string, at: number): Promise<void>;
+
+  /** 32 random bytes that every collector of this registry shares: browsers' cookies are signed with them. */
+  secret(): Promise<Buffer>;
+  close(): Promise<void>;
+}
