@@ -15,6 +15,8 @@ export interface AccessRules {
   token: string | null;
   /** Name of the browser's cookie: servers on other ports of this host share the jar. */
   cookie: string;
+  /** A collector hands the requests in, and has checked their host and token. */
+  handedIn?: boolean | undefined;
 }
 
 /** The parts of a request that count. */

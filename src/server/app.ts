@@ -69,6 +69,7 @@ export async function buildApp(options: ServerOptions): Promise<App> {
   artifactRoutes(http, shared);
   codeRoutes(http, shared);
   editRoutes(http, shared);
+  options.routes?.(http);
   pageRoutes(http, shared);
   const instances = [http];
   return {
@@ -138,10 +139,10 @@ async function newInstance(shared: Shared, { ownPort = false }): Promise<Fastify
     for (const [name, value] of Object.entries(PAGE_HEADERS)) reply.header(name, value);
     const { access, ports } = options;
     const caller = callerOf(app, request, access.cookie);
-    checkHost(access, caller.host);
+    if (access.handedIn !== true) checkHost(access, caller.host);
     checkOrigin(caller, ownPort ? ports.http : undefined);
     checkEmbedding(request);
-    if (request.routeOptions.config.open === true) return;
+    if (request.routeOptions.config.open === true || access.handedIn === true) return;
     const proof = checkToken(access, caller);
     if (proof !== 'link' || request.ws) return;
     keepInBrowser(reply, shared);

@@ -69,7 +69,7 @@ export class Editor {
 
   #done(runs: string[]): Edited {
     const store = this.#store();
-    if (!store.readOnly) this.#options.catchUp(store, runs);
+    this.#options.catchUp(store, runs);
     return { runs, cursor: formatCursor(nowCursor(store)) };
   }
 

@@ -41,7 +41,9 @@ export async function startFixture(changes: Partial<ServerOptions> = {}): Promis
     layout,
     version: '0.0.0-test',
     openStore: () => openStore(file),
-    catchUp: (store) => readJournals(store, folder),
+    catchUp: (store) => {
+      if (!store.readOnly) readJournals(store, folder);
+    },
     diff: async () => '',
     stop: async (run, grace) => void stopped.push({ run, grace }),
     dashboard: join(folder, 'page'),

@@ -1,3 +1,4 @@
+import type { FastifyInstance } from 'fastify';
 import type { SnapshotRecord } from '../events/schema.ts';
 import type { Layout } from '../journal/layout.ts';
 import type { Store } from '../store/open.ts';
@@ -15,7 +16,7 @@ export interface ServerOptions {
   version: string;
   /** Opens the database; called again where its file was removed or replaced. */
   openStore(): Store;
-  /** Brings the database up to the journals of these runs and of the project, at once. */
+  /** Brings the database up to the journals of these runs and of the project, at once, where it can be written. */
   catchUp(store: Store, runs: readonly string[]): void;
   /**
    * Keeps the database up to all journals until the signal, and reads all that is there once more before it resolves.
@@ -28,6 +29,8 @@ export interface ServerOptions {
   diff(from: CodeSide, to: CodeSide): Promise<string>;
   /** Sees to it that a job that was asked to stop does so. */
   stop(run: string, graceSeconds: number): Promise<void>;
+  /** Further routes, such as a collector's. */
+  routes?: ((http: FastifyInstance) => void) | undefined;
   /** The folder of the built page. */
   dashboard: string;
   access: AccessRules;

@@ -110,7 +110,9 @@ async function start(context: Context, project: Project, asked: Start): Promise<
           first = undefined;
           return store;
         },
-        catchUp: (store, runs) => void catchUp({ layout, store, runs }),
+        catchUp: (store, runs) => {
+          if (!store.readOnly) catchUp({ layout, store, runs });
+        },
         follow: (options) =>
           followForServer({ ...options, layout, warn: (text) => context.warn(inert(text)) }),
         diff: (from, to) => codeDiff(from, to, layout, context.env),
