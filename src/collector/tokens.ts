@@ -124,7 +124,7 @@ function usable(record: TokenRecord, now: number): TokenRecord {
   return record;
 }
 
-export function wrongToken(): WaddleError {
+function wrongToken(): WaddleError {
   return new WaddleError(
     'token-wrong',
     'the token is not known here',

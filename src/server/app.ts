@@ -119,6 +119,7 @@ async function newInstance(shared: Shared, { ownPort = false }): Promise<Fastify
   app.setErrorHandler((error: FastifyError | WaddleError, request, reply) => {
     const { status, body, unforeseen } = problemOf(error);
     if (unforeseen) options.bug(error);
+    if (status === 503) reply.header('retry-after', '1');
     if (status === 401) reply.header('www-authenticate', 'Bearer realm="waddle"');
     // What an artifact's headers promised is void.
     for (const name of ['content-length', 'content-disposition', 'etag']) reply.removeHeader(name);

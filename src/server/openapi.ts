@@ -18,6 +18,7 @@ export function documentOptions(version: string): FastifyDynamicSwaggerOptions {
         { name: 'charts', description: 'Many series at the width of a chart' },
         { name: 'files', description: 'Artifacts and code' },
         { name: 'edits', description: 'Changes, each appended to a journal' },
+        { name: 'sync', description: 'Push and pull, on a collector (docs/remote.md)' },
         { name: 'server', description: 'The server itself' },
       ],
       components: {

@@ -1,0 +1,39 @@
+/** What a collector asks of the place where its spaces are kept. */
+import type { App } from '../server/app.ts';
+import type { Space } from '../sync/space.ts';
+import type { Registry } from './registry.ts';
+
+/** What a space, or one project of it, holds. */
+export interface Usage {
+  /** Of journals (plain), blobs and packs; of one project without packs, which projects share. */
+  bytes: number;
+  samples: number;
+}
+
+/** One space that is open. */
+export interface SpaceHome {
+  readonly name: string;
+  readonly space: Space;
+  /** Of the runs that are here, each one's project. */
+  projectsOf(runs: readonly string[]): Promise<Map<string, string>>;
+  usage(project: string | null): Promise<Usage>;
+  /** The application over all of the space, or over one project of it; built when first asked for. */
+  app(project: string | null): Promise<App>;
+  /** Live clients, in all of its applications. */
+  live(): number;
+  close(): Promise<void>;
+}
+
+export interface Backend {
+  readonly registry: Registry;
+  /** @param routes gives an application of the space its sync routes */
+  open(name: string, routes: RoutesOf): Promise<SpaceHome>;
+  /** Rejects where it cannot serve now. */
+  check(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export type RoutesOf = (
+  home: Pick<SpaceHome, 'name' | 'space' | 'projectsOf' | 'usage'>,
+  project: string | null,
+) => (http: App['http']) => void;
