@@ -55,6 +55,7 @@ export class FrontDoor {
   readonly #live = new Map<string, Set<Duplex>>();
   readonly #recheck: NodeJS.Timeout;
   #secret: Promise<Buffer> | undefined;
+  #inFlight = 0;
   /** It is ending: what is in flight is finished, and no more is asked for. */
   ending = false;
 
@@ -63,6 +64,13 @@ export class FrontDoor {
     this.#registry = options.backend.registry;
     this.#recheck = setInterval(() => void this.#letGo().catch(options.bug), RECHECK_MS);
     this.#recheck.unref();
+  }
+
+  /** Resolves when no request is in flight, or after so many milliseconds. */
+  async quiet(ms: number): Promise<void> {
+    const deadline = performance.now() + ms;
+    while (this.#inFlight > 0 && performance.now() < deadline)
+      await new Promise((wake) => setTimeout(wake, 10));
   }
 
   close(): void {
@@ -76,7 +84,9 @@ export class FrontDoor {
     response.setHeader('x-request-id', id);
     if (this.ending) response.setHeader('connection', 'close');
     const about: { token?: TokenRecord } = {};
+    this.#inFlight += 1;
     response.once('close', () => {
+      this.#inFlight -= 1;
       const seconds = (performance.now() - begun) / 1000;
       const status = response.writableFinished ? response.statusCode : 499;
       const path = pathOf(request);

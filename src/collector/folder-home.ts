@@ -1,0 +1,186 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { eventTime } from '../events/line.ts';
+import { appendWhole } from '../journal/append-whole.ts';
+import { type Layout, layoutOf, runFolder } from '../journal/layout.ts';
+import { ensureProjectFolder } from '../journal/project-folder.ts';
+import { type App, buildApp } from '../server/app.ts';
+import type { CodeSide } from '../server/options.ts';
+import { openStore, type Store } from '../store/open.ts';
+import { narrowToProject } from '../store/project-view.ts';
+import type { Space } from '../sync/space.ts';
+import type { RoutesOf, SpaceHome, Usage } from './backend.ts';
+import { bytesBelow } from './folder-backend.ts';
+
+/** What the collector is given: ingest, queries, git and the page are not its business. */
+export interface FolderParts {
+  version: string;
+  /** The folder of the built page. */
+  dashboard: string;
+  /** The project folder as a space whose projects do not trust each other. */
+  openSpace(layout: Layout, store: () => Store): Space;
+  /** Keeps the database up to all journals until the signal; `applied` is called after each transaction that changed something. */
+  follow(options: {
+    layout: Layout;
+    store: () => Store;
+    applied: () => void;
+    signal: AbortSignal;
+  }): Promise<void>;
+  catchUp(layout: Layout, store: Store, runs: readonly string[]): void;
+  diff(layout: Layout, project: string | null, from: CodeSide, to: CodeSide): Promise<string>;
+  /** Whether a blob was shown by somebody of the project. */
+  isShown(layout: Layout, project: string, sha256: string): boolean;
+  bug(error: unknown): void;
+}
+
+/** Bytes of blobs and packs are counted anew after so long, in milliseconds; what is written meanwhile is added. */
+const COUNT_MS = 30_000;
+
+/** One space as a project folder that is followed. */
+export class FolderHome implements SpaceHome {
+  readonly name: string;
+  readonly space: Space;
+  readonly #layout: Layout;
+  readonly #parts: FolderParts;
+  readonly #routes: RoutesOf;
+  readonly #apps = new Map<string | null, Promise<App>>();
+  readonly #open: App[] = [];
+  readonly #stop = new AbortController();
+  readonly #store: Store;
+  #following: Promise<void>;
+  #counted = { at: Number.NEGATIVE_INFINITY, bytes: 0 };
+
+  static async open(name: string, folder: string, parts: FolderParts, routes: RoutesOf): Promise<FolderHome> {
+    const layout = layoutOf(folder);
+    ensureProjectFolder(layout);
+    const store = openStore(join(layout.root, 'waddle.sqlite'));
+    try {
+      return new FolderHome(name, layout, store, parts, routes);
+    } catch (error) {
+      store.close();
+      throw error;
+    }
+  }
+
+  private constructor(name: string, layout: Layout, store: Store, parts: FolderParts, routes: RoutesOf) {
+    this.name = name;
+    this.#layout = layout;
+    this.#parts = parts;
+    this.#routes = routes;
+    this.#store = store;
+    this.space = parts.openSpace(layout, () => this.#store);
+    this.#following = parts
+      .follow({
+        layout,
+        store: () => this.#store,
+        applied: () => this.#look(),
+        signal: this.#stop.signal,
+      })
+      .catch(parts.bug);
+  }
+
+  #look(): void {
+    for (const app of this.#open) app.shared.hub.look();
+  }
+
+  async projectsOf(runs: readonly string[]): Promise<Map<string, string>> {
+    const projects = this.#projectsKnown(runs);
+    // What was written a moment ago may not have been read yet.
+    const fresh = runs.filter((run) => !projects.has(run) && existsSync(runFolder(this.#layout, run)));
+    if (fresh.length === 0) return projects;
+    this.#parts.catchUp(this.#layout, this.#store, fresh);
+    return new Map([...projects, ...this.#projectsKnown(fresh)]);
+  }
+
+  #projectsKnown(runs: readonly string[]): Map<string, string> {
+    return new Map(
+      this.#store
+        .prepare('SELECT id, project FROM runs WHERE id IN (SELECT value FROM json_each(?))')
+        .all(JSON.stringify(runs))
+        .map((row) => [String(row.id), String(row.project)]),
+    );
+  }
+
+  async usage(project: string | null): Promise<Usage> {
+    const row = this.#store
+      .prepare(
+        `SELECT
+           (SELECT coalesce(sum(j.offset), 0) FROM journals j LEFT JOIN runs r ON r.num = j.run
+             WHERE ?1 IS NULL OR r.project = ?1) AS journals,
+           (SELECT coalesce(sum(s.count), 0) FROM series s JOIN runs r ON r.num = s.run
+             WHERE ?1 IS NULL OR r.project = ?1) AS samples,
+           (SELECT coalesce(sum(size), 0) FROM (SELECT DISTINCT a.sha256, a.size FROM artifacts a
+             JOIN runs r ON r.num = a.run WHERE r.project = ?1)) AS named`,
+      )
+      .get(project);
+    const journals = Number(row?.journals ?? 0);
+    const files = project === null ? this.#countFiles() : Number(row?.named ?? 0);
+    return { bytes: journals + files, samples: Number(row?.samples ?? 0) };
+  }
+
+  #countFiles(): number {
+    const now = performance.now();
+    if (now - this.#counted.at > COUNT_MS) {
+      const { blobs, privateGit } = this.#layout;
+      this.#counted = { at: now, bytes: bytesBelow(blobs) + bytesBelow(privateGit) };
+    }
+    return this.#counted.bytes;
+  }
+
+  app(project: string | null): Promise<App> {
+    let app = this.#apps.get(project);
+    if (app === undefined) {
+      app = this.#build(project);
+      this.#apps.set(project, app);
+    }
+    return app;
+  }
+
+  async #build(project: string | null): Promise<App> {
+    const layout = this.#layout;
+    const parts = this.#parts;
+    const app = await buildApp({
+      layout,
+      version: parts.version,
+      openStore: () => {
+        const store = openStore(this.#store.path, { readOnly: true });
+        if (project !== null) narrowToProject(store, project);
+        return store;
+      },
+      catchUp: (_store, runs) => parts.catchUp(layout, this.#store, runs),
+      diff: (from, to) => parts.diff(layout, project, from, to),
+      // No process of this machine has to do with a run: the request is an edit that a pull brings to the one that has.
+      stop: async (run, grace) => {
+        const client = `waddle-collector ${parts.version}`;
+        const folder = runFolder(layout, run);
+        appendWhole(
+          { folder, role: 'edits', run, client },
+          [{ k: 'stop', t: eventTime(), grace }],
+          'the space',
+        );
+      },
+      routes: this.#routes(this, project),
+      dashboard: parts.dashboard,
+      access: { host: '', allowedHosts: [], token: null, cookie: 'waddle_none', handedIn: true },
+      ports: { http: 0, ws: null },
+      held: false,
+      bug: parts.bug,
+    });
+    await app.http.ready();
+    this.#open.push(app);
+    return app;
+  }
+
+  live(): number {
+    return this.#open.reduce((sum, app) => sum + app.shared.hub.size, 0);
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#following;
+    for (const app of this.#open) await app.shared.hub.drain(2000);
+    for (const app of this.#open) await app.close();
+    await this.space.close();
+    this.#store.close();
+  }
+}
