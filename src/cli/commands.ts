@@ -65,6 +65,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'take every trace of Waddle out of a repository',
     load: () => import('./commands/purge.ts'),
   },
+  {
+    name: 'token',
+    summary: 'make, list and revoke tokens of a collector',
+    load: () => import('./commands/token.ts'),
+  },
+  {
+    name: 'collector',
+    summary: 'back up and restore a collector',
+    load: () => import('./commands/collector.ts'),
+  },
   { name: 'doctor', summary: 'check everything Waddle needs', load: () => import('./commands/doctor.ts') },
   {
     name: 'completion',

@@ -1,10 +1,12 @@
 /** Patches between recorded trees, for the server: it knows runs, not git. */
+import { join } from 'node:path';
 import { WaddleError } from '../errors/waddle-error.ts';
 import type { SnapshotRecord } from '../events/schema.ts';
 import { diffTrees } from '../git/diff.ts';
 import { privateGitDir } from '../git/private-repository.ts';
 import type { Layout } from '../journal/layout.ts';
 import type { CodeSide } from '../server/options.ts';
+import { isolatedGitDir } from '../sync/folder-space.ts';
 
 /** A unified patch; '' where both sides are the same tree. @throws WaddleError `code-missing` */
 export async function codeDiff(
@@ -29,6 +31,35 @@ export async function codeDiff(
     'waddle checkout brings a run’s code back, where it is still kept; waddle pull brings others’ code.',
     { cause: failed },
   );
+}
+
+/**
+ * The same for a space of a collector, where what a run says of git dirs is nobody's word: only the store of its own project is
+ * looked at.
+ * @param projectOf the project of a side
+ */
+export async function collectedDiff(
+  from: CodeSide,
+  to: CodeSide,
+  layout: Layout,
+  projects: readonly [from: string, to: string],
+  env: Record<string, string | undefined>,
+): Promise<string> {
+  const [a, b] = [from.snapshot[from.at] ?? null, to.snapshot[to.at] ?? null];
+  if (a === b) return '';
+  const format = (a ?? b ?? '').length === 64 ? 'sha256' : 'sha1';
+  const [one, other] = projects.map((project) => privateGitDir(isolatedGitDir(layout, project), format));
+  try {
+    const objects = one === other || other === undefined ? undefined : join(other, 'objects');
+    return await diffTrees({ gitDir: one ?? '', a, b, env, objects });
+  } catch (error) {
+    throw new WaddleError(
+      'code-missing',
+      'the code of both sides is not here',
+      'The commit that a run began from does not travel; its own code does, where it was pushed.',
+      { cause: error },
+    );
+  }
 }
 
 /** The git dirs that may hold them, the likeliest first. */

@@ -27,7 +27,8 @@ export interface FolderParts {
     signal: AbortSignal;
   }): Promise<void>;
   catchUp(layout: Layout, store: Store, runs: readonly string[]): void;
-  diff(layout: Layout, project: string | null, from: CodeSide, to: CodeSide): Promise<string>;
+  /** @param projects of the two sides */
+  diff(layout: Layout, projects: readonly [string, string], from: CodeSide, to: CodeSide): Promise<string>;
   /** Whether a blob was shown by somebody of the project. */
   isShown(layout: Layout, project: string, sha256: string): boolean;
   bug(error: unknown): void;
@@ -148,7 +149,10 @@ export class FolderHome implements SpaceHome {
         return store;
       },
       catchUp: (_store, runs) => parts.catchUp(layout, this.#store, runs),
-      diff: (from, to) => parts.diff(layout, project, from, to),
+      diff: (from, to) => {
+        const projects = this.#projectsKnown([from.run, to.run]);
+        return parts.diff(layout, [projects.get(from.run) ?? '', projects.get(to.run) ?? ''], from, to);
+      },
       // No process of this machine has to do with a run: the request is an edit that a pull brings to the one that has.
       stop: async (run, grace) => {
         const client = `waddle-collector ${parts.version}`;

@@ -10,11 +10,13 @@ interface Trees {
   a: string | null;
   b: string | null;
   env: Environment;
+  /** A further folder of objects. */
+  objects?: string | undefined;
 }
 
 /** Without an index: git would read the user's for its attributes, and that may be broken. */
-function placeOf(gitDir: string, env: Environment): Git {
-  return { env, cwd: gitDir, gitDir, indexFile: join(gitDir, 'no-such-index') };
+function placeOf(gitDir: string, env: Environment, objects?: string): Git {
+  return { env, cwd: gitDir, gitDir, indexFile: join(gitDir, 'no-such-index'), alternate: objects };
 }
 
 function ids({ a, b }: Trees): [string, string] {
@@ -29,10 +31,10 @@ function ids({ a, b }: Trees): [string, string] {
 export async function diffTrees(
   options: Trees & { nameOnly?: boolean; stat?: boolean; color?: boolean },
 ): Promise<string> {
-  const { gitDir, env } = options;
+  const { gitDir, env, objects } = options;
   const form = options.nameOnly ? ['--name-only'] : options.stat ? ['--stat=100'] : ['-p', '-M'];
   const color = options.color ? '--color=always' : '--color=never';
-  const out = await needGit(placeOf(gitDir, env), [
+  const out = await needGit(placeOf(gitDir, env, objects), [
     '-c',
     'core.quotePath=false',
     'diff-tree',

@@ -1,8 +1,9 @@
 import { WaddleError } from '../errors/waddle-error.ts';
 import { MAX_LINE_BYTES, parseLine } from '../events/line.ts';
-import type { Layout } from '../journal/layout.ts';
+import { type Layout, runFolder } from '../journal/layout.ts';
 import { judgeLife } from '../journal/process-identity.ts';
 import { type LineBatch, openPlainBytes, type PlainBytes, readLines } from '../journal/reader.ts';
+import { readReceived } from '../journal/received.ts';
 import { type Applied, Applier, type Batch, type BrokenLine, type ReaderClock } from '../store/apply.ts';
 import type { Store } from '../store/open.ts';
 import { findWork, journalPath, type Visit, type Work } from './find-work.ts';
@@ -140,7 +141,9 @@ export function* ingestSteps(options: IngestOptions): Generator<IngestProgress, 
   if (!report.interrupted) {
     const looked = lookBack(store, found.visits, new Set(found.work.map((work) => work.path)));
     const torn = looked.torn.filter((row) => isGone(row, judge));
-    const crashed = runningRuns(store, options.runs).filter(({ num }) => isCrashed(store, num, clock, judge));
+    const crashed = runningRuns(store, options.runs).filter(
+      ({ num, id }) => isCrashed(store, num, clock, judge) && !cameFromElsewhere(layout, id),
+    );
     if (torn.length > 0 || crashed.length > 0) {
       note(
         applier.transact((batch) => {
@@ -307,6 +310,12 @@ function runningRuns(store: Store, runs: readonly string[] | undefined): { num: 
     .all()
     .map((row) => ({ num: Number(row.num), id: String(row.id) }))
     .filter(({ id }) => wanted === undefined || wanted.has(id));
+}
+
+/** Where a run was pulled, or pushed to a collector, its last known status stands: nobody here can judge its life. */
+function cameFromElsewhere(layout: Layout, runId: string): boolean {
+  const received = readReceived(runFolder(layout, runId));
+  return [...received].some((writer) => !writer.startsWith('edits-'));
 }
 
 /** The same process is asked about once a round, however many journals and runs it has. */

@@ -6,6 +6,7 @@ import type { AccessRules } from './access.ts';
 
 /** A side of a code comparison: a run's snapshot, at what it ran or at the commit it began from. */
 export interface CodeSide {
+  run: string;
   snapshot: SnapshotRecord;
   at: 'tree' | 'base';
 }

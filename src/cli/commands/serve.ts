@@ -25,6 +25,12 @@ interface Options {
   ws?: number;
   open?: boolean;
   held?: boolean;
+  collector?: boolean;
+  tlsCert?: string;
+  tlsKey?: string;
+  log?: 'json' | 'text';
+  behindProxy?: boolean;
+  allowHost?: string[];
 }
 
 const MAX_CONNECTIONS = 1000;
@@ -45,12 +51,34 @@ export function define(command: Command, context: Context): void {
       readPort,
     )
     .option('--open', 'open the dashboard in the browser')
+    .option('--collector', "serve a team: what others push, in a folder of the collector's own (--dir)")
+    .option('--tls-cert <file>', 'of a collector: speak TLS with this certificate (PEM, with its chain)')
+    .option('--tls-key <file>', "of a collector: the certificate's key")
+    .option('--behind-proxy', 'of a collector: believe X-Forwarded-For and X-Forwarded-Proto')
+    .option('--allow-host <name...>', 'of a collector: answer to these host names only (default: any)')
+    .addOption(
+      command
+        .createOption(
+          '--log <format>',
+          'of a collector: a line a request (default: text on a terminal, else json)',
+        )
+        .choices(['json', 'text']),
+    )
     .action((options: Options) => serve(context, options));
   command.addOption(command.createOption('--held', 'end with the last run that uses it').hideHelp());
-  example(command, 'waddle serve --open', 'waddle serve --host 0.0.0.0 --port 8080');
+  example(
+    command,
+    'waddle serve --open',
+    'waddle serve --host 0.0.0.0 --port 8080',
+    'waddle serve --collector --dir /srv/waddle --host 0.0.0.0',
+  );
 }
 
 async function serve(context: Context, options: Options): Promise<void> {
+  if (options.collector === true) {
+    const { serveCollector } = await import('../serve-collector.ts');
+    return serveCollector(context, options);
+  }
   const project = await openProject(context);
   const { layout, config } = project;
   const host = options.host ?? config.serve?.host ?? DEFAULT_HOST;

@@ -60,7 +60,7 @@ export function codeRoutes(http: FastifyInstance, { options, handle }: Shared): 
       const { store } = handle;
       const sideOf = (id: string, at: CodeSide['at']): CodeSide => {
         const snapshot = snapshotOf(store, knownRun(store, id).num);
-        if (snapshot !== null) return { snapshot, at };
+        if (snapshot !== null) return { run: id, snapshot, at };
         throw new WaddleError(
           'code-missing',
           `no code was recorded for ${id}`,

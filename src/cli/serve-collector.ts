@@ -1,0 +1,193 @@
+/** `waddle serve --collector`: the team's server over a folder. */
+import { existsSync, readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import { startCollector } from '../collector/collector.ts';
+import { makeCollectorFolder, openFolderBackend } from '../collector/folder-backend.ts';
+import type { FolderParts } from '../collector/folder-home.ts';
+import { type LogFormat, makeLog } from '../collector/log.ts';
+import { createToken } from '../collector/tokens.ts';
+import { isSystemError, WaddleError } from '../errors/waddle-error.ts';
+import { catchUp } from '../ingest/catch-up.ts';
+import { projectName } from '../sync/folder-blobs.ts';
+import { FolderSpace } from '../sync/folder-space.ts';
+import { storeCatalogue } from './collector-catalogue.ts';
+import { collectorFolder } from './collector-folder.ts';
+import type { Context } from './context.ts';
+import { hangupWasIgnored } from './hangup.ts';
+import { inert } from './inert.ts';
+import { DASHBOARD_FOLDER } from './program-files.ts';
+import { collectedDiff } from './serve-code.ts';
+import { followForServer } from './serve-follow.ts';
+import { DEFAULT_HOST, DEFAULT_PORT, inUrl } from './serve-ports.ts';
+import { VERSION } from './version.ts';
+
+export interface CollectorFlags {
+  host?: string | undefined;
+  port?: number | undefined;
+  tlsCert?: string | undefined;
+  tlsKey?: string | undefined;
+  log?: LogFormat | undefined;
+  behindProxy?: boolean | undefined;
+  allowHost?: string[] | undefined;
+}
+
+const MAX_CONNECTIONS = 10_000;
+/** The space that the first start makes. */
+const FIRST_SPACE = 'default';
+
+export async function serveCollector(context: Context, flags: CollectorFlags): Promise<void> {
+  const folder = collectorFolder(context);
+  const tls = readTls(context, flags);
+  makeCollectorFolder(folder);
+  const log = makeLog(flags.log ?? (context.progress ? 'text' : 'json'), (line) => {
+    if (!context.quiet) context.warn(line);
+  });
+  const bug = (error: unknown) => {
+    log({ level: 'error', message: error instanceof Error ? error.message : String(error) });
+    if (context.env.WADDLE_DEBUG) console.error(error);
+  };
+  const backend = openFolderBackend(folder, folderParts(context, bug, log));
+  const host = flags.host ?? DEFAULT_HOST;
+  const port = flags.port ?? DEFAULT_PORT;
+  let first: string | undefined;
+  if ((await backend.registry.listTokens()).length === 0) {
+    const made = await createToken(
+      backend.registry,
+      { space: FIRST_SPACE, scope: 'admin', name: 'first' },
+      Date.now() / 1000,
+    );
+    first = made.text;
+  }
+  let server: Awaited<ReturnType<typeof startCollector>>;
+  try {
+    server = await startCollector({
+      backend,
+      version: VERSION,
+      host,
+      port,
+      allowedHosts: flags.allowHost ?? [],
+      maxConnections: MAX_CONNECTIONS,
+      behindProxy: flags.behindProxy === true,
+      tls,
+      log,
+      bug,
+    });
+  } catch (error) {
+    await backend.close();
+    throw listenError(error, host, port);
+  }
+  announce(context, { host, port: server.port, tls: tls !== null, folder, first });
+  await asked(context);
+  log({ level: 'info', message: 'ending' });
+  await server.end();
+}
+
+function folderParts(
+  context: Context,
+  bug: (error: unknown) => void,
+  log: ReturnType<typeof makeLog>,
+): FolderParts {
+  return {
+    version: VERSION,
+    dashboard: DASHBOARD_FOLDER,
+    openSpace: (layout, store) =>
+      new FolderSpace({ layout, env: context.env, isolated: true, catalogue: storeCatalogue(store) }),
+    follow: (options) =>
+      followForServer({ ...options, warn: (text) => log({ level: 'warn', message: text.trim() }) }),
+    catchUp: (layout, store, runs) => void catchUp({ layout, store, runs }),
+    diff: (layout, projects, from, to) => collectedDiff(from, to, layout, projects, context.env),
+    isShown: (layout, project, sha256) =>
+      existsSync(join(layout.root, 'owned', projectName(project), sha256)),
+    bug,
+  };
+}
+
+function readTls(
+  context: Context,
+  { tlsCert, tlsKey }: CollectorFlags,
+): { cert: Buffer; key: Buffer } | null {
+  if (tlsCert === undefined && tlsKey === undefined) return null;
+  if (tlsCert === undefined || tlsKey === undefined) {
+    throw new WaddleError(
+      'tls-incomplete',
+      'a certificate and its key go together',
+      'Give both: --tls-cert FILE --tls-key FILE',
+      { exitCode: 2 },
+    );
+  }
+  const read = (file: string) => {
+    const path = resolve(context.cwd, file);
+    try {
+      return readFileSync(path);
+    } catch (error) {
+      throw new WaddleError(
+        'tls-unreadable',
+        `${inert(path)} cannot be read`,
+        'Name the PEM files of the certificate (with its chain) and of its key.',
+        { cause: error },
+      );
+    }
+  };
+  return { cert: read(tlsCert), key: read(tlsKey) };
+}
+
+function listenError(error: unknown, host: string, port: number): unknown {
+  if (isSystemError(error, 'EADDRINUSE')) {
+    return new WaddleError(
+      'port-in-use',
+      `port ${port} is held by another program`,
+      'Name another one: --port N',
+    );
+  }
+  if (isSystemError(error, 'EACCES', 'EADDRNOTAVAIL', 'ENOTFOUND')) {
+    return new WaddleError(
+      'port-unusable',
+      `cannot listen on ${host} port ${port} (${error.code})`,
+      'Check the address; ports below 1024 need rights.',
+    );
+  }
+  const code = (error as { code?: unknown }).code;
+  if (typeof code === 'string' && /^ERR_(OSSL|SSL|TLS)/.test(code)) {
+    return new WaddleError(
+      'tls-invalid',
+      'the certificate and the key do not go together, or are not PEM',
+      'Check the files that --tls-cert and --tls-key name.',
+      { cause: error },
+    );
+  }
+  return error;
+}
+
+function announce(
+  context: Context,
+  {
+    host,
+    port,
+    tls,
+    folder,
+    first,
+  }: { host: string; port: number; tls: boolean; folder: string; first: string | undefined },
+): void {
+  const scheme = tls ? 'https' : 'http';
+  const anyHost = host === '0.0.0.0' || host === '::';
+  const url = `${scheme}://${anyHost ? hostname() : inUrl(host)}:${port}`;
+  context.say(`Waddle collects at ${url}/ in ${inert(folder)}\n`);
+  if (first !== undefined) {
+    context.say(
+      `Its first token, an admin's of the space "${FIRST_SPACE}", is told this once:\n\n  ${first}\n\n` +
+        `In a browser: ${url}/?token=${first}\nOn each machine: waddle remote add team ${url} --token TOKEN\n`,
+    );
+  }
+  context.say('Ctrl-C ends it.\n');
+}
+
+function asked(context: Context): Promise<void> {
+  return new Promise((resolve) => {
+    // Once: a second Ctrl-C ends it as it stands.
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+    // What `nohup` started outlives the terminal.
+    if (hangupWasIgnored(context.env)) process.on('SIGHUP', () => undefined);
+    else process.once('SIGHUP', () => resolve());
+  });
+}
