@@ -1,24 +1,17 @@
 /** `waddle serve --collector`: the team's server over a folder. */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { startCollector } from '../collector/collector.ts';
 import { makeCollectorFolder, openFolderBackend } from '../collector/folder-backend.ts';
-import type { FolderParts } from '../collector/folder-home.ts';
 import { type LogFormat, makeLog } from '../collector/log.ts';
 import { createToken } from '../collector/tokens.ts';
 import { isSystemError, WaddleError } from '../errors/waddle-error.ts';
-import { catchUp } from '../ingest/catch-up.ts';
-import { projectName } from '../sync/folder-blobs.ts';
-import { FolderSpace } from '../sync/folder-space.ts';
-import { storeCatalogue } from './collector-catalogue.ts';
 import { collectorFolder } from './collector-folder.ts';
+import { folderParts } from './collector-parts.ts';
 import type { Context } from './context.ts';
 import { hangupWasIgnored } from './hangup.ts';
 import { inert } from './inert.ts';
-import { DASHBOARD_FOLDER } from './program-files.ts';
-import { collectedDiff } from './serve-code.ts';
-import { followForServer } from './serve-follow.ts';
 import { DEFAULT_HOST, DEFAULT_PORT, inUrl } from './serve-ports.ts';
 import { VERSION } from './version.ts';
 
@@ -47,7 +40,14 @@ export async function serveCollector(context: Context, flags: CollectorFlags): P
     log({ level: 'error', message: error instanceof Error ? error.message : String(error) });
     if (context.env.WADDLE_DEBUG) console.error(error);
   };
-  const backend = openFolderBackend(folder, folderParts(context, bug, log));
+  const backend = openFolderBackend(
+    folder,
+    folderParts({
+      env: context.env,
+      bug,
+      warn: (text) => log({ level: 'warn', message: text.trim() }),
+    }),
+  );
   const host = flags.host ?? DEFAULT_HOST;
   const port = flags.port ?? DEFAULT_PORT;
   let first: string | undefined;
@@ -81,26 +81,6 @@ export async function serveCollector(context: Context, flags: CollectorFlags): P
   await asked(context);
   log({ level: 'info', message: 'ending' });
   await server.end();
-}
-
-function folderParts(
-  context: Context,
-  bug: (error: unknown) => void,
-  log: ReturnType<typeof makeLog>,
-): FolderParts {
-  return {
-    version: VERSION,
-    dashboard: DASHBOARD_FOLDER,
-    openSpace: (layout, store) =>
-      new FolderSpace({ layout, env: context.env, isolated: true, catalogue: storeCatalogue(store) }),
-    follow: (options) =>
-      followForServer({ ...options, warn: (text) => log({ level: 'warn', message: text.trim() }) }),
-    catchUp: (layout, store, runs) => void catchUp({ layout, store, runs }),
-    diff: (layout, projects, from, to) => collectedDiff(from, to, layout, projects, context.env),
-    isShown: (layout, project, sha256) =>
-      existsSync(join(layout.root, 'owned', projectName(project), sha256)),
-    bug,
-  };
 }
 
 function readTls(

@@ -21,6 +21,8 @@ const STATUS: Record<string, number> = {
   'artifact-not-found': 404,
   'file-not-found': 404,
   'route-not-found': 404,
+  'token-not-found': 404,
+  'space-not-found': 404,
   'blob-missing': 404,
   'code-missing': 404,
   'git-failed': 404,
