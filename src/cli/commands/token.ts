@@ -62,7 +62,7 @@ export function define(command: Command, context: Context): void {
     .action((id: string, flags: Flags) => atDesk(context, flags, (desk) => revoke(context, desk, id, flags)));
   example(
     command,
-    'waddle token create --dir /srv/waddle --space vision --scope write --expires 90d --name "build machine"',
+    'waddle token create --dir /srv/waddle --space vision --expires 90d',
     'WADDLE_TOKEN=… waddle token ls --url https://waddle.example.com',
     'waddle token revoke --dir /srv/waddle odcfxisnoz',
   );
