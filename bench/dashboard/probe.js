@@ -1,6 +1,6 @@
 /**
- * Runs in every page before the page's own scripts, and only watches: when a plot's canvas was painted (each painting begins
- * with `clearRect`), when the first row of the table was there, what blocked the main thread. `globalThis.bench` has the rest.
+ * Runs in every page before the page's own scripts, and only watches: when a plot's lines were put onto its canvas
+ * (`putImageData`), when the first row of the table was there, what blocked the main thread. `globalThis.bench` has the rest.
  */
 (() => {
   const bench = {
@@ -28,19 +28,17 @@
     if (after.length === 1) channel.port2.postMessage(null);
   };
 
-  const { clearRect } = CanvasRenderingContext2D.prototype;
-  CanvasRenderingContext2D.prototype.clearRect = function (...box) {
+  const { putImageData } = CanvasRenderingContext2D.prototype;
+  CanvasRenderingContext2D.prototype.putImageData = function (...what) {
     const { canvas } = this;
-    if (canvas.classList.contains('plot-lines')) {
-      afterFrame((now) => {
-        const metric = canvas.closest('[data-metric]')?.dataset.metric;
-        if (metric === undefined) return;
-        if (!bench.first.has(metric)) bench.first.set(metric, now);
-        bench.last.set(metric, now);
-        if (metric === bench.follow) bench.ends.push([Number(canvas.closest('.plot').dataset.end), now]);
-      });
-    }
-    return clearRect.apply(this, box);
+    afterFrame((now) => {
+      const metric = canvas.closest('[data-metric]')?.dataset.metric;
+      if (metric === undefined) return;
+      if (!bench.first.has(metric)) bench.first.set(metric, now);
+      bench.last.set(metric, now);
+      if (metric === bench.follow) bench.ends.push([Number(canvas.closest('.plot').dataset.end), now]);
+    });
+    return putImageData.apply(this, what);
   };
 
   const rows = new MutationObserver(() => {
@@ -102,29 +100,43 @@
     return frames;
   };
 
+  /** How much of a line's colour each pixel of a plot has, 0 to 255: ground and grid are next to grey. */
   const pixels = (metric) => {
-    const canvas = document.querySelector(`[data-metric="${metric}"] canvas.plot-lines`);
-    const { width, height } = canvas;
-    return { width, height, alpha: canvas.getContext('2d').getImageData(0, 0, width, height).data };
+    const panel = document.querySelector(`[data-metric="${metric}"]`);
+    const canvas = panel.querySelector('canvas');
+    const over = panel.querySelector('.u-over');
+    const ratio = canvas.width / canvas.clientWidth;
+    const [left, top, width, height] = [
+      over.offsetLeft,
+      over.offsetTop,
+      over.clientWidth,
+      over.clientHeight,
+    ].map((one) => Math.round(one * ratio));
+    const { data } = canvas.getContext('2d').getImageData(left, top, width, height);
+    const ink = new Float64Array(width * height);
+    let most = 1;
+    for (let at = 0; at < ink.length; at++) {
+      const channels = data.subarray(at * 4, at * 4 + 3);
+      ink[at] = Math.max(...channels) - Math.min(...channels);
+      most = Math.max(most, ink[at]);
+    }
+    return { width, height, ink: ink.map((one) => (one / most) * 255) };
   };
-  /** The strongest alpha (0 to 255) in the upper half of a chart's lines. */
+  /** The strongest ink in the upper half of a chart's lines. */
   bench.upperHalf = (metric) => {
-    const { width, height, alpha } = pixels(metric);
-    let most = 0;
-    for (let at = 3; at < width * Math.floor(height / 2) * 4; at += 4) most = Math.max(most, alpha[at]);
-    return most;
+    const { width, height, ink } = pixels(metric);
+    return ink.subarray(0, width * Math.floor(height / 2)).reduce((most, one) => Math.max(most, one), 0);
   };
   /** How many lines, one above the other, a strip in the middle of a chart shows. */
   bench.stacked = (metric) => {
-    const { width, height, alpha } = pixels(metric);
+    const { width, height, ink } = pixels(metric);
     const from = Math.floor(width / 2);
     let [lines, within] = [0, false];
     for (let y = 0; y < height; y++) {
-      let ink = 0;
-      for (let x = from; x < Math.min(width, from + 40); x++)
-        ink = Math.max(ink, alpha[(y * width + x) * 4 + 3]);
-      if (ink > 60 && !within) lines++;
-      within = ink > 60;
+      let most = 0;
+      for (let x = from; x < Math.min(width, from + 40); x++) most = Math.max(most, ink[y * width + x]);
+      if (most > 60 && !within) lines++;
+      within = most > 60;
     }
     return lines;
   };

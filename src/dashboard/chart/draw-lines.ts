@@ -1,23 +1,6 @@
-/** Lines, envelopes and marks onto a canvas. All lengths in CSS pixels; the context is scaled already. */
+/** Lines, envelopes and marks by a pen. All lengths in CSS pixels. */
 import { bucketAt, type Line } from './line.ts';
-
-/** What is needed of a canvas; `svg-pen.ts` is another. */
-export type Pen = Pick<
-  CanvasRenderingContext2D,
-  | 'beginPath'
-  | 'moveTo'
-  | 'lineTo'
-  | 'arc'
-  | 'closePath'
-  | 'stroke'
-  | 'fill'
-  | 'setLineDash'
-  | 'strokeStyle'
-  | 'fillStyle'
-  | 'globalAlpha'
-  | 'lineWidth'
-  | 'lineJoin'
->;
+import { type Look, Path, type Pen } from './pen.ts';
 
 /** From values to pixels of the plot, linear or logarithmic. */
 export interface Projection {
@@ -47,12 +30,8 @@ export function projector(
   return upward ? (value) => size - (value - a) * scale : (value) => (value - a) * scale;
 }
 
-export interface Stroke {
-  colour: string;
-  dash: readonly number[];
-  width: number;
-  /** 0 to 1, of the line; the envelope has 15 % of it. */
-  alpha: number;
+/** `alpha` is the line's; the envelope has 15 % of it. */
+export interface Stroke extends Look {
   envelope: boolean;
   /** Buckets that stand out are drawn at full strength; not in a band, which is no bucket. */
   spikes: boolean;
@@ -62,15 +41,26 @@ export interface Stroke {
 const FAR = 1e5;
 const clamp = (value: number): number => (value > FAR ? FAR : value < -FAR ? -FAR : value);
 
+const gaps = new WeakMap<Line, { version: number; width: number }>();
+
 /** Where a distance between neighbours is so much more than usual that it is a gap. */
 export function gapWidth(line: Line): number {
-  const { n, x0, x1 } = line;
+  const kept = gaps.get(line);
+  if (kept?.version === line.version) return kept.width;
+  const width = measureGap(line);
+  gaps.set(line, { version: line.version, width });
+  return width;
+}
+
+function measureGap({ n, x0, x1 }: Line): number {
   if (n < 8) return Number.POSITIVE_INFINITY;
   const stride = Math.max(1, Math.floor(n / 64));
-  const distances: number[] = [];
-  for (let index = stride; index < n; index += stride)
-    distances.push((x0[index] ?? 0) - (x1[index - 1] ?? 0));
-  const widths = distances.sort((a, b) => a - b);
+  const widths = new Float64Array(Math.ceil(n / stride) - 1);
+  for (let place = 0; place < widths.length; place++) {
+    const index = (place + 1) * stride;
+    widths[place] = (x0[index] ?? 0) - (x1[index - 1] ?? 0);
+  }
+  widths.sort();
   const usual = widths[Math.floor(widths.length * 0.75)] ?? 0;
   const whole = (x1[n - 1] ?? 0) - (x0[0] ?? 0);
   return usual > 0 ? Math.max(usual * 10, whole / 50) : Number.POSITIVE_INFINITY;
@@ -82,100 +72,76 @@ const visible = (line: Line, at: Projection): [from: number, to: number] => [
   Math.min(line.n - 1, bucketAt(line, at.to) + 1),
 ];
 
-export function drawEnvelope(context: Pen, line: Line, at: Projection, stroke: Stroke): void {
+/** Filled and handed on within one call each. */
+const path = new Path();
+
+export function drawEnvelope(pen: Pen, line: Line, at: Projection, stroke: Stroke): void {
   if (line.raw) return;
   const [from, to] = visible(line, at);
-  context.fillStyle = stroke.colour;
-  context.globalAlpha = stroke.alpha * 0.15;
-  context.beginPath();
-  let start = from;
-  const close = (end: number) => {
-    for (let index = end; index >= start; index--) {
-      const y = clamp(at.y(line.min[index] ?? 0));
-      context.lineTo(clamp(at.x(line.x1[index] ?? 0)), y);
-      context.lineTo(clamp(at.x(line.x0[index] ?? 0)), y);
-    }
-    context.closePath();
-  };
-  let open = false;
+  const look = { ...stroke, alpha: stroke.alpha * 0.15 };
+  path.clear();
   for (let index = from; index <= to; index++) {
     const max = line.max[index] ?? Number.NaN;
     if (Number.isNaN(max)) {
-      if (open) close(index - 1);
-      open = false;
+      pen.band(path.points, path.count, look);
+      path.clear();
       continue;
     }
-    const y = clamp(at.y(max));
-    const x = clamp(at.x(line.x0[index] ?? 0));
-    if (open) context.lineTo(x, y);
-    else context.moveTo(x, y);
-    if (!open) start = index;
-    open = true;
-    context.lineTo(clamp(at.x(line.x1[index] ?? 0)), y);
+    const [top, bottom] = [clamp(at.y(max)), clamp(at.y(line.min[index] ?? 0))];
+    path.add3(clamp(at.x(line.x0[index] ?? 0)), top, bottom);
+    path.add3(clamp(at.x(line.x1[index] ?? 0)), top, bottom);
   }
-  if (open) close(to);
-  context.fill();
+  pen.band(path.points, path.count, look);
 }
 
 /** The line through `y`, broken at NaN and at gaps; a value between two gaps is a dot. */
-export function drawLine(context: Pen, line: Line, y: Float64Array, at: Projection, stroke: Stroke): void {
+export function drawLine(pen: Pen, line: Line, y: Float64Array, at: Projection, stroke: Stroke): void {
   const [from, to] = visible(line, at);
   const gap = gapWidth(line);
-  context.strokeStyle = stroke.colour;
-  context.globalAlpha = stroke.alpha;
-  context.lineWidth = stroke.width;
-  // Round joins cost more than the line; at a pixel's width nobody sees them.
-  context.lineJoin = stroke.width > 1 ? 'round' : 'bevel';
-  context.setLineDash([...stroke.dash]);
-  context.beginPath();
-  let [pen, lone, lastX, lastY, lastEnd] = [false, false, 0, 0, 0];
-  const dots: number[] = [];
+  let down = false;
+  let lastX = 0;
+  let lastY = 0;
+  let lastEnd = 0;
+  path.clear();
   for (let index = from; index <= to; index++) {
     const value = y[index] ?? Number.NaN;
-    const [left, right] = [line.x0[index] ?? 0, line.x1[index] ?? 0];
     const py = clamp(at.y(value));
     if (!Number.isFinite(value) || Number.isNaN(py)) {
-      if (pen && lone) dots.push(lastX, lastY);
-      pen = false;
+      finish(pen, stroke);
+      down = false;
       continue;
     }
+    const left = line.x0[index] ?? 0;
+    const right = line.x1[index] ?? 0;
     // The ends of a line reach to its first and last sample; between, a bucket stands at its middle.
     const place = index === 0 ? left : index === line.n - 1 ? right : (left + right) / 2;
     const px = clamp(at.x(place));
-    if (pen && left - lastEnd > gap) {
-      if (lone) dots.push(lastX, lastY);
-      pen = false;
+    if (down && left - lastEnd > gap) {
+      finish(pen, stroke);
+      down = false;
     }
-    if (pen) {
-      // Several in one column of pixels: the envelope tells the rest.
-      if (px - lastX < 0.4 && Math.abs(py - lastY) < 0.4 && index < to) continue;
-      context.lineTo(px, py);
-      lone = false;
-    } else {
-      context.moveTo(px, py);
-      lone = true;
-    }
-    [pen, lastX, lastY, lastEnd] = [true, px, py, right];
+    lastEnd = right;
+    // Several in one column of pixels: the envelope tells the rest.
+    if (down && px - lastX < 0.4 && Math.abs(py - lastY) < 0.4 && index < to) continue;
+    path.add(px, py);
+    down = true;
+    lastX = px;
+    lastY = py;
   }
-  if (pen && lone) dots.push(lastX, lastY);
-  context.stroke();
-  context.setLineDash([]);
-  if (dots.length === 0) return;
-  context.fillStyle = stroke.colour;
-  context.beginPath();
-  for (let index = 0; index < dots.length; index += 2) {
-    const [x, dotY] = [dots[index] ?? 0, dots[index + 1] ?? 0];
-    context.moveTo(x + 2, dotY);
-    context.arc(x, dotY, 2, 0, Math.PI * 2);
-  }
-  context.fill();
+  finish(pen, stroke);
+}
+
+function finish(pen: Pen, stroke: Stroke): void {
+  if (path.count === 2) pen.dot(path.points[0] ?? 0, path.points[1] ?? 0, 2, stroke);
+  else if (path.count > 2) pen.line(path.points, path.count, stroke);
+  path.clear();
 }
 
 /**
  * What an envelope of 15 % would whisper: a bucket that stands out from its neighbours by far is drawn at full strength, as
  * the upright line that the samples themselves would make.
  */
-export function drawSpikes(context: Pen, line: Line, at: Projection, stroke: Stroke): void {
+export function drawSpikes(pen: Pen, line: Line, at: Projection, stroke: Stroke): void {
   if (line.raw) return;
   const [from, to] = visible(line, at);
   if (to - from < 8) return;
@@ -188,29 +154,21 @@ export function drawSpikes(context: Pen, line: Line, at: Projection, stroke: Str
   extents.sort((a, b) => a - b);
   const usual = extents[Math.floor(extents.length * 0.9)] ?? 0;
   const least = Math.max(usual * 2.5, Number.MIN_VALUE);
-  context.strokeStyle = stroke.colour;
-  context.globalAlpha = stroke.alpha;
-  context.lineWidth = Math.max(1, stroke.width - 0.25);
-  context.beginPath();
+  const look = { ...stroke, width: Math.max(1, stroke.width - 0.25), dash: [] };
   for (let index = from; index <= to; index++) {
     const [min, max, mean] = [line.min[index] ?? 0, line.max[index] ?? 0, line.mean[index] ?? Number.NaN];
     if (!(max - min > least) || Number.isNaN(mean)) continue;
     const x = clamp(at.x(((line.x0[index] ?? 0) + (line.x1[index] ?? 0)) / 2));
     const [top, bottom] = [clamp(at.y(max)), clamp(at.y(min))];
     if (Number.isNaN(top)) continue;
-    context.moveTo(x, top);
-    context.lineTo(x, Number.isNaN(bottom) ? at.height : bottom);
+    segment(pen, x, top, x, Number.isNaN(bottom) ? at.height : bottom, look);
   }
-  context.stroke();
 }
 
 /** NaN at the foot, infinities at their edge, and where a run was resumed. */
-export function drawMarks(context: Pen, line: Line, at: Projection, stroke: Stroke): void {
+export function drawMarks(pen: Pen, line: Line, at: Projection, stroke: Stroke): void {
   const [from, to] = visible(line, at);
-  context.globalAlpha = stroke.alpha;
-  context.strokeStyle = stroke.colour;
-  context.lineWidth = 1.25;
-  context.beginPath();
+  const look = { ...stroke, width: 1.25, dash: [] };
   let last = Number.NEGATIVE_INFINITY;
   for (let index = from; index <= to; index++) {
     const value = line.mean[index] ?? Number.NaN;
@@ -223,28 +181,29 @@ export function drawMarks(context: Pen, line: Line, at: Projection, stroke: Stro
     const x = at.x(((line.x0[index] ?? 0) + (line.x1[index] ?? 0)) / 2);
     if (x - last < 4 || x < -4 || x > at.width + 4) continue;
     last = x;
-    if (nan) cross(context, x, at.height - 5);
-    if (high) arrow(context, x, 2, 1);
-    if (low) arrow(context, x, at.height - 2, -1);
+    if (nan) cross(pen, x, at.height - 5, look);
+    if (high) arrow(pen, x, 2, 1, look);
+    if (low) arrow(pen, x, at.height - 2, -1, look);
   }
-  context.stroke();
-  if (!line.resumes || line.n === 0) return;
+  if (!line.resumes || line.n === 0 || from > 0) return;
   const [x, y] = [at.x(line.x0[0] ?? 0), at.y(line.mean[0] ?? Number.NaN)];
   if (!(x >= 0 && x <= at.width) || !Number.isFinite(y)) return;
-  context.beginPath();
-  context.arc(x, y, 3, 0, Math.PI * 2);
-  context.stroke();
+  pen.ring(x, y, 3, look);
 }
 
-function cross(context: Pen, x: number, y: number): void {
-  context.moveTo(x - 2.5, y - 2.5);
-  context.lineTo(x + 2.5, y + 2.5);
-  context.moveTo(x + 2.5, y - 2.5);
-  context.lineTo(x - 2.5, y + 2.5);
+const two = new Float64Array(4);
+
+function segment(pen: Pen, x0: number, y0: number, x1: number, y1: number, look: Stroke): void {
+  [two[0], two[1], two[2], two[3]] = [x0, y0, x1, y1];
+  pen.line(two, 4, look);
 }
 
-function arrow(context: Pen, x: number, y: number, down: 1 | -1): void {
-  context.moveTo(x - 3, y + 4 * down);
-  context.lineTo(x, y);
-  context.lineTo(x + 3, y + 4 * down);
+function cross(pen: Pen, x: number, y: number, look: Stroke): void {
+  segment(pen, x - 2.5, y - 2.5, x + 2.5, y + 2.5, look);
+  segment(pen, x + 2.5, y - 2.5, x - 2.5, y + 2.5, look);
+}
+
+function arrow(pen: Pen, x: number, y: number, down: 1 | -1, look: Stroke): void {
+  segment(pen, x - 3, y + 4 * down, x, y, look);
+  segment(pen, x, y, x + 3, y + 4 * down, look);
 }

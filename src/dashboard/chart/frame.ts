@@ -1,31 +1,83 @@
 /**
  * One frame for all drawing. A task that is asked for twice runs once; what does not fit into a frame's share of time goes
  * into the next, in the order in which it was asked, so that no stretch of drawing blocks the page.
+ *
+ * What a frame costs beside our own drawing (layout, layers, and without a graphics card every pixel that changed) is
+ * measured: where that is much, a frame's share is larger, as many frames would pay it many times; and what merely grows is
+ * drawn less often.
  */
-const BUDGET_MS = 9;
-const tasks = new Set<() => void>();
-let requested = false;
+const SHARE_MS = { least: 12, most: 40 };
+/** Between two pictures of what grows. A point is on the screen 250 ms after it was logged, the way to the page included. */
+const REST_MS = { least: 100, most: 160 };
+/** What grows gets at most so much of the time. */
+const LIVE_SHARE = 0.2;
 
+const tasks = new Set<() => void>();
+const growing = new Set<() => void>();
+let requested = false;
+let timer: number | undefined;
+let grown = Number.NEGATIVE_INFINITY;
+/** Milliseconds of a frame, ours and the browser's. */
+let ours = 0;
+let browsers = 0;
+
+const clamp = (value: number, { least, most }: { least: number; most: number }): number =>
+  Math.min(most, Math.max(least, value));
+
+/** In the next frame. */
 export function drawSoon(task: () => void): void {
+  growing.delete(task);
   tasks.add(task);
+  request();
+}
+
+/** With all else that grows, a few times a second. */
+export function drawGrowth(task: () => void): void {
+  if (tasks.has(task)) return;
+  growing.add(task);
+  if (timer !== undefined) return;
+  const rest = clamp((ours + browsers) / LIVE_SHARE, REST_MS);
+  timer = window.setTimeout(grow, Math.max(0, grown + rest - performance.now()));
+}
+
+export function drawNever(task: () => void): void {
+  tasks.delete(task);
+  growing.delete(task);
+}
+
+function request(): void {
   if (requested) return;
   requested = true;
   requestAnimationFrame(run);
 }
 
-export function drawNever(task: () => void): void {
-  tasks.delete(task);
+function grow(): void {
+  timer = undefined;
+  grown = performance.now();
+  for (const task of growing) tasks.add(task);
+  growing.clear();
+  if (tasks.size > 0) request();
 }
+
+/** A message that is posted within a frame arrives when the frame is done. */
+const after = new MessageChannel();
+let [began, drawn] = [0, 0];
+after.port1.onmessage = () => {
+  const rest = performance.now() - drawn;
+  ours += (drawn - began - ours) / 4;
+  browsers += (rest - browsers) / 4;
+};
 
 function run(): void {
   requested = false;
-  const start = performance.now();
+  const share = clamp(browsers * 1.5, SHARE_MS);
+  began = performance.now();
   for (const task of tasks) {
     tasks.delete(task);
     task();
-    if (performance.now() - start > BUDGET_MS) break;
+    if (performance.now() - began > share) break;
   }
-  if (tasks.size === 0 || requested) return;
-  requested = true;
-  requestAnimationFrame(run);
+  drawn = performance.now();
+  after.port2.postMessage(null);
+  if (tasks.size > 0) request();
 }

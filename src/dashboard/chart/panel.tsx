@@ -16,7 +16,7 @@ import { dark } from '../shell/theme.ts';
 import type { ChartContext } from './context.ts';
 import { saveCsv, savePng, saveSvg } from './download.ts';
 import type { Range } from './extent.ts';
-import { drawNever, drawSoon } from './frame.ts';
+import { drawGrowth, drawNever, drawSoon } from './frame.ts';
 import { nearestBucket } from './line.ts';
 import { PanelData } from './panel-data.ts';
 import { pictureOf, shownRange } from './picture.ts';
@@ -60,6 +60,8 @@ class PanelCore {
   readonly empty = signal(false);
   #picture: Picture | undefined;
   #rested = 0;
+  /** Since the last picture nothing but the ends of lines has changed. */
+  #onlyGrew = false;
   #timer: number | undefined;
   #askTimer: number | undefined;
   #asked: { range: Range | null } | undefined;
@@ -170,8 +172,12 @@ class PanelCore {
     ];
     const grew = this.#seen !== undefined && rest.every((value, index) => value === this.#seen?.rest[index]);
     this.#seen = { version, rest };
-    if (!grew) this.#rested = 0;
-    drawSoon(this.#draw);
+    if (grew) drawGrowth(this.#draw);
+    else {
+      this.#rested = 0;
+      this.#onlyGrew = false;
+      drawSoon(this.#draw);
+    }
   }
 
   readonly #draw = (): void => {
@@ -202,15 +208,16 @@ class PanelCore {
       this.#timer = window.setTimeout(
         () => {
           this.#timer = undefined;
-          drawSoon(this.#draw);
+          drawGrowth(this.#draw);
         },
         REST_MS - (now - this.#rested) + 10,
       );
     }
     this.#picture = picture;
-    this.plot.draw(picture);
+    this.plot.draw(picture, resting && this.#onlyGrew && this.context.groups.peek() === null);
+    this.#onlyGrew = true;
     // For whoever looks from outside: how far the drawn data reach.
-    const end = String(Math.max(...picture.lines.map(({ line }) => line.x1[line.n - 1] ?? 0)));
+    const end = String(picture.lines.reduce((most, { line }) => Math.max(most, line.x1[line.n - 1] ?? 0), 0));
     if (this.host.dataset.end !== end) this.host.dataset.end = end;
     this.#lift();
   };

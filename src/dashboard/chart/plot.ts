@@ -1,6 +1,6 @@
 /**
- * One drawing: uPlot for axes, grid, cursor and selection, and two canvases of our own over it for the lines. The lower
- * holds all of them; the upper the one that is lifted, so that pointing at a run costs one line, however many there are.
+ * One drawing: uPlot for axes, cursor and selection, and pixels of our own within, in the same canvas, as a browser pays
+ * for each canvas in each frame. The lines' pixels are kept, so that pointing at a run costs one line, however many there are.
  */
 import uPlot from 'uplot';
 import { formatNumber, formatTicks } from '../format/numbers.ts';
@@ -11,13 +11,14 @@ import {
   drawLine,
   drawMarks,
   drawSpikes,
-  type Pen,
   type Projection,
   projector,
   type Stroke,
 } from './draw-lines.ts';
 import type { Drawn, Range } from './extent.ts';
-import type { Axis } from './line.ts';
+import type { Axis, Line } from './line.ts';
+import type { Pen } from './pen.ts';
+import { Raster } from './raster.ts';
 
 /** A line with its look. */
 export interface DrawnLine extends Drawn {
@@ -67,8 +68,9 @@ const STEPS = Array.from({ length: 16 }, (_, power) => [1, 2, 5].map((one) => on
 export class Plot {
   readonly #host: HTMLElement;
   readonly #handlers: PlotHandlers;
-  readonly #lines = canvas('lines');
-  readonly #lift = canvas('lift');
+  readonly #raster = new Raster();
+  /** How much of each line is in it. */
+  #painted = new Map<Line, number>();
   #plot: uPlot | undefined;
   #style: PlotStyle;
   #size = { width: 0, height: 0 };
@@ -90,7 +92,6 @@ export class Plot {
     if (width === this.#size.width && height === this.#size.height) return;
     this.#size = { width, height };
     this.#plot?.setSize(this.#size);
-    if (this.#plot) this.#fit();
   }
 
   setStyle(style: PlotStyle): void {
@@ -101,19 +102,22 @@ export class Plot {
     this.#plot = undefined;
   }
 
-  /** Draws all of it. */
-  draw(picture: Picture): void {
+  /** Draws all of it; `grown`: since the last time lines have grown at their ends, and nothing else has changed. */
+  draw(picture: Picture, grown: boolean): void {
     const before = this.#picture;
     this.#picture = picture;
     if (this.#size.width < 40) return;
     const plot = this.#plot ?? this.#build(picture);
-    if (before === undefined || before.x !== picture.x || before.y !== picture.y) {
-      plot.batch(() => {
-        plot.setScale('x', { min: picture.x[0], max: picture.x[1] });
-        plot.setScale('y', { min: picture.y[0], max: picture.y[1] });
-      });
+    if (before?.x === picture.x && before.y === picture.y) {
+      if (grown) this.#extend();
+      else this.#paint();
+      return;
     }
-    this.#paint();
+    // Draws the axes, and the lines with them.
+    plot.batch(() => {
+      plot.setScale('x', { min: picture.x[0], max: picture.x[1] });
+      plot.setScale('y', { min: picture.y[0], max: picture.y[1] });
+    });
   }
 
   /** Axes and grid anew, after a change of theme. */
@@ -159,13 +163,14 @@ export class Plot {
   lift(owner: string | null): void {
     if (owner === this.#lifted) return;
     this.#lifted = owner;
-    this.#paintLift();
+    this.#show();
   }
 
   /** Shows the cursor of another plot at this x. */
   setCursor(x: number | null): void {
     if (x === this.#cursorX || this.#plot === undefined) return;
     this.#cursorX = x;
+    this.#host.classList.toggle('crossed', x !== null);
     const left = x === null ? -10 : (this.projection()?.x(x) ?? -10);
     this.#plot.setCursor({ left: left > this.#box().width ? -10 : left, top: -10 }, false);
   }
@@ -182,7 +187,6 @@ export class Plot {
     context.fillStyle = ink.peek().surface;
     context.fillRect(0, 0, copy.width, copy.height);
     context.drawImage(own, 0, 0);
-    context.drawImage(this.#lines, plot.bbox.left, plot.bbox.top);
     return copy;
   }
 
@@ -216,8 +220,8 @@ export class Plot {
 
   #build(picture: Picture): uPlot {
     const { axis, logX, logY } = this.#style;
-    const grid = { stroke: () => ink.peek().grid, width: 1 };
-    const base = { font: FONT, stroke: () => ink.peek().text, grid, ticks: { show: false } };
+    const none = { show: false };
+    const base = { font: FONT, stroke: () => ink.peek().text, grid: none, ticks: none };
     const xAxis: uPlot.Axis =
       axis === 'time'
         ? { ...base, space: 64, values: (_, splits) => this.#fitting(splits, formatTimeTicks(splits)) }
@@ -263,6 +267,7 @@ export class Plot {
         ],
         series: [{}, { scale: 'y', paths: () => null, points: { show: false } }],
         cursor: {
+          y: false,
           points: { show: false },
           drag: { x: true, y: false, setScale: false, dist: LEAST_DRAG },
           bind: {
@@ -281,7 +286,7 @@ export class Plot {
             },
           },
         },
-        hooks: { setSelect: [(self) => this.#selected(self)] },
+        hooks: { setSelect: [(self) => this.#selected(self)], drawAxes: [(self) => this.#paint(self)] },
       },
       [
         [0, 1],
@@ -289,13 +294,16 @@ export class Plot {
       ],
       this.#host,
     );
-    plot.over.prepend(this.#lines, this.#lift);
     plot.over.addEventListener('pointermove', (event) => {
       const box = plot.over.getBoundingClientRect();
       this.#cursorX = null;
+      this.#host.classList.add('crossed');
       this.#handlers.hover({ left: event.clientX - box.left, top: event.clientY - box.top });
     });
-    plot.over.addEventListener('pointerleave', () => this.#handlers.hover(null));
+    plot.over.addEventListener('pointerleave', () => {
+      this.#host.classList.remove('crossed');
+      this.#handlers.hover(null);
+    });
     // The end of a drag is a click too, and no press.
     let down = { x: 0, y: 0 };
     plot.over.addEventListener('pointerdown', ({ clientX: x, clientY: y }) => {
@@ -319,7 +327,6 @@ export class Plot {
       { passive: false },
     );
     this.#plot = plot;
-    this.#fit();
     return plot;
   }
 
@@ -353,46 +360,63 @@ export class Plot {
     plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
   }
 
-  /** Sizes the canvases to the plot, in device pixels. */
-  #fit(): void {
-    const { width, height } = this.#box();
-    const ratio = devicePixelRatio;
-    for (const element of [this.#lines, this.#lift]) {
-      element.width = Math.round(width * ratio);
-      element.height = Math.round(height * ratio);
-      element.style.width = `${width}px`;
-      element.style.height = `${height}px`;
+  /** The lines, once uPlot has drawn the axes, whose ticks the grid has. */
+  #paint(plot = this.#plot): void {
+    const at = this.projection();
+    if (plot === undefined || at === undefined || this.#picture === undefined) return;
+    const { width, height } = plot.bbox;
+    this.#raster.resize(Math.round(width), Math.round(height), width / at.width);
+    this.#ground(this.#raster, plot, at);
+    drawAll(this.#raster, this.#picture.lines, at);
+    this.#painted = new Map(this.#picture.lines.map(({ line }) => [line, line.n]));
+    this.#show(plot);
+  }
+
+  /** New ends over what is there. That they lie over lines that should be over them shows until the axes move. */
+  #extend(): void {
+    const at = this.projection();
+    if (at === undefined || this.#picture === undefined) return;
+    for (const drawn of this.#picture.lines) {
+      const { line } = drawn;
+      const had = this.#painted.get(line) ?? 0;
+      if (had === line.n) continue;
+      drawAll(this.#raster, [drawn], { ...at, from: Math.max(at.from, line.x0[had - 1] ?? at.from) });
+      this.#painted.set(line, line.n);
     }
+    this.#show();
   }
 
-  #paint(): void {
-    const context = this.#lines.getContext('2d');
-    const at = this.projection();
-    if (context === null || at === undefined || this.#picture === undefined) return;
-    context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
-    context.clearRect(0, 0, at.width, at.height);
-    drawAll(context, this.#picture.lines, at);
-    if (this.#lifted !== null) this.#paintLift();
+  #ground(raster: Raster, plot: uPlot, at: Projection): void {
+    const { surface, grid } = ink.peek();
+    raster.clear(surface, grid, splitsOf(plot, 0).map(at.x), splitsOf(plot, 1).map(at.y));
   }
 
-  #paintLift(): void {
-    const lines =
-      this.#lifted === null ? [] : (this.#picture?.lines.filter((line) => line.owner === this.#lifted) ?? []);
-    const shown = lines.length > 0;
-    this.#lines.classList.toggle('dim', shown);
-    this.#lift.hidden = !shown;
-    const context = this.#lift.getContext('2d');
+  /** Puts the lines onto the canvas; where one is lifted, bold over the others, which are pale. */
+  #show(plot = this.#plot): void {
     const at = this.projection();
-    if (!shown || context === null || at === undefined) return;
-    context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
-    context.clearRect(0, 0, at.width, at.height);
-    const bold = lines.map((line) => ({
-      ...line,
-      stroke: { ...line.stroke, width: line.stroke.width + 0.75, alpha: 1, envelope: true },
-    }));
-    drawAll(context, bold, at);
+    const lines = this.#picture?.lines.filter((line) => line.owner === this.#lifted) ?? [];
+    let shown = this.#raster;
+    if (plot === undefined || at === undefined) return;
+    if (lines.length > 0) {
+      const { width, height } = shown;
+      ground.resize(width, height, width / at.width);
+      this.#ground(ground, plot, at);
+      pale.fade(shown, ground, PALE);
+      const bold = lines.map((line) => ({
+        ...line,
+        stroke: { ...line.stroke, width: line.stroke.width + 0.75, alpha: 1, envelope: true },
+      }));
+      drawAll(pale, bold, at);
+      shown = pale;
+    }
+    if (shown.image) plot.ctx.putImageData(shown.image, Math.round(plot.bbox.left), Math.round(plot.bbox.top));
   }
 }
+
+/** Of what is not lifted. */
+const PALE = 0.22;
+/** Used within one call. */
+const [ground, pale] = [new Raster(), new Raster()];
 
 /** Places and texts of an axis' ticks, in pixels of the plot. */
 interface Tick {
@@ -404,10 +428,14 @@ interface Ticks {
   y: Tick[];
 }
 
+type DrawnAxis = uPlot.Axis & { _splits?: number[]; _values?: (string | null)[] };
+
+/** Values of an axis that have a tick. */
+const splitsOf = (plot: uPlot, index: number): number[] =>
+  ((plot.axes[index] as DrawnAxis | undefined)?._splits ?? []).filter((split) => split !== null);
+
 function ticksOf(plot: uPlot, index: number, project: (value: number) => number): Tick[] {
-  const axis = plot.axes[index] as
-    | (uPlot.Axis & { _splits?: number[]; _values?: (string | null)[] })
-    | undefined;
+  const axis = plot.axes[index] as DrawnAxis | undefined;
   const texts = axis?._values ?? [];
   return (axis?._splits ?? []).map((split, place) => ({
     at: project(split),
@@ -426,10 +454,4 @@ function drawAll(pen: Pen, lines: readonly DrawnLine[], at: Projection): void {
     if (stroke.spikes) drawSpikes(pen, line, at, behind ? { ...stroke, alpha: stroke.alpha * 0.5 } : stroke);
     drawMarks(pen, line, at, stroke);
   }
-}
-
-function canvas(name: string): HTMLCanvasElement {
-  const element = document.createElement('canvas');
-  element.className = `plot-${name}`;
-  return element;
 }

@@ -1,51 +1,59 @@
-/** A pen that writes SVG, for the part of the canvas that `draw-lines.ts` uses. Colours are CSS texts. */
-import type { Pen } from './draw-lines.ts';
+/** A pen that writes SVG. Colours are CSS texts. */
+import type { Look, Pen } from './pen.ts';
 
 export class SvgPen implements Pen {
-  strokeStyle: string | CanvasGradient | CanvasPattern = 'black';
-  fillStyle: string | CanvasGradient | CanvasPattern = 'black';
-  globalAlpha = 1;
-  lineWidth = 1;
-  lineJoin: CanvasLineJoin = 'round';
-  readonly parts: string[] = [];
-  #path: string[] = [];
-  #dash: number[] = [];
+  readonly #parts: { look: string; path: string[] }[] = [];
 
-  beginPath(): void {
-    this.#path = [];
-  }
-  moveTo(x: number, y: number): void {
-    this.#path.push(`M${round(x)} ${round(y)}`);
-  }
-  lineTo(x: number, y: number): void {
-    this.#path.push(`L${round(x)} ${round(y)}`);
-  }
-  /** Whole circles only. */
-  arc(x: number, y: number, radius: number): void {
-    const r = round(radius);
-    this.#path.push(
-      `M${round(x + radius)} ${round(y)}a${r} ${r} 0 1 1 ${round(-2 * radius)} 0a${r} ${r} 0 1 1 ${round(2 * radius)} 0`,
+  line(points: Float64Array, count: number, look: Look): void {
+    const dash = look.dash.length > 0 ? ` stroke-dasharray="${look.dash.join(' ')}"` : '';
+    this.#add(
+      `fill="none" stroke="${escapeXml(look.colour)}" stroke-width="${look.width}" stroke-linejoin="round" opacity="${look.alpha}"${dash}`,
+      path(points, count, 2, 1),
     );
   }
-  closePath(): void {
-    this.#path.push('Z');
+
+  band(corners: Float64Array, count: number, look: Look): void {
+    const bottom: string[] = [];
+    for (let at = count - 3; at >= 0; at -= 3)
+      bottom.push(`L${round(corners[at] ?? 0)} ${round(corners[at + 2] ?? 0)}`);
+    this.#add(fill(look), `${path(corners, count, 3, 1)}${bottom.join('')}Z`);
   }
-  setLineDash(segments: Iterable<number>): void {
-    this.#dash = [...segments];
+
+  dot(x: number, y: number, radius: number, look: Look): void {
+    this.#add(fill(look), circle(x, y, radius));
   }
-  stroke(): void {
-    if (this.#path.length === 0) return;
-    const dash = this.#dash.length > 0 ? ` stroke-dasharray="${this.#dash.join(' ')}"` : '';
-    this.parts.push(
-      `<path d="${this.#path.join('')}" fill="none" stroke="${escapeXml(String(this.strokeStyle))}" stroke-width="${this.lineWidth}" stroke-linejoin="round" opacity="${this.globalAlpha}"${dash}/>`,
+
+  ring(x: number, y: number, radius: number, look: Look): void {
+    this.#add(
+      `fill="none" stroke="${escapeXml(look.colour)}" stroke-width="${look.width}" opacity="${look.alpha}"`,
+      circle(x, y, radius),
     );
   }
-  fill(): void {
-    if (this.#path.length === 0) return;
-    this.parts.push(
-      `<path d="${this.#path.join('')}" fill="${escapeXml(String(this.fillStyle))}" opacity="${this.globalAlpha}"/>`,
-    );
+
+  get parts(): string[] {
+    return this.#parts.map((part) => `<path d="${part.path.join('')}" ${part.look}/>`);
   }
+
+  /** What looks the same as the last is one path with it. */
+  #add(look: string, text: string): void {
+    const last = this.#parts.at(-1);
+    if (last?.look === look) last.path.push(text);
+    else this.#parts.push({ look, path: [text] });
+  }
+}
+
+const fill = (look: Look) => `fill="${escapeXml(look.colour)}" opacity="${look.alpha}"`;
+
+function path(points: Float64Array, count: number, stride: number, second: number): string {
+  const parts: string[] = [];
+  for (let at = 0; at + second < count; at += stride)
+    parts.push(`${at === 0 ? 'M' : 'L'}${round(points[at] ?? 0)} ${round(points[at + second] ?? 0)}`);
+  return parts.join('');
+}
+
+function circle(x: number, y: number, radius: number): string {
+  const r = round(radius);
+  return `M${round(x + radius)} ${round(y)}a${r} ${r} 0 1 1 ${round(-2 * radius)} 0a${r} ${r} 0 1 1 ${round(2 * radius)} 0`;
 }
 
 const round = (value: number): string => String(Math.round(value * 100) / 100);
