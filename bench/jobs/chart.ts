@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { layoutOf } from '../../src/journal/layout.ts';
 import { readSeries } from '../../src/query/chart.ts';
+import { answerNow } from '../../src/store/answer-now.ts';
 import { openStore } from '../../src/store/open.ts';
 import { median, timed } from '../figure.ts';
 import { seeded } from '../journals.ts';
@@ -14,7 +15,7 @@ const store = openStore(join(layoutOf(project).root, 'waddle.sqlite'), { readOnl
 const random = seeded(7);
 
 const chart = (from?: number, to?: number) => {
-  const { lines } = readSeries(store.db, { run, key, points: Number(points), from, to });
+  const { lines } = answerNow(store, readSeries({ run, key, points: Number(points), from, to }));
   if (lines.length === 0) throw new Error('an empty chart');
 };
 /** A column holds the least, the greatest, the first and the last value of its samples; by hand, from every sample. */

@@ -1,5 +1,6 @@
 /** The runs of a space for a list: a pull's filter is put to the store. */
 import { listRuns } from '../query/runs-table.ts';
+import { answerNow } from '../store/answer-now.ts';
 import type { Store } from '../store/open.ts';
 import type { Catalogue } from '../sync/folder-space.ts';
 
@@ -8,12 +9,13 @@ const PAGE = 1000;
 export function storeCatalogue(store: () => Store): Catalogue {
   return {
     async list({ project, since, filter, after, limit = PAGE }) {
-      const { db } = store();
       const wanted = Math.min(limit, PAGE);
       const among =
         filter === undefined || filter.trim() === ''
           ? null
-          : JSON.stringify(listRuns(db, { filter, archived: true }).rows.map((run) => run.id));
+          : JSON.stringify(
+              answerNow(store(), listRuns({ filter, archived: true })).rows.map((run) => run.id),
+            );
       const rows = store()
         .prepare(
           `SELECT id, project, name, status, "user", started_at, removed FROM runs

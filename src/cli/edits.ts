@@ -4,6 +4,7 @@ import type { Event, EventOf } from '../events/schema.ts';
 import { appendWhole } from '../journal/append-whole.ts';
 import { amendHead } from '../journal/head.ts';
 import { runFolder } from '../journal/layout.ts';
+import { answerNow } from '../store/answer-now.ts';
 import { nextClock } from '../store/find-run.ts';
 import { type Opened, refresh } from './opened-store.ts';
 import { CLIENT } from './version.ts';
@@ -20,7 +21,7 @@ export async function applyChanges(
   edits: readonly { run: string; changes: readonly Change[] }[],
 ): Promise<void> {
   const { layout, store } = opened;
-  let clock = nextClock(store);
+  let clock = answerNow(store, nextClock());
   for (const { run, changes } of edits) {
     const events = changes.map((change): Event => ({ k: 'edit', t: eventTime(), clock: clock++, ...change }));
     append(runFolder(layout, run), 'edits', run, events);
@@ -35,7 +36,7 @@ export async function applyChanges(
 
 /** Removes runs, or brings them back. */
 export async function setRemoved(opened: Opened, runs: readonly string[], removed: boolean): Promise<void> {
-  let clock = nextClock(opened.store);
+  let clock = answerNow(opened.store, nextClock());
   const k = removed ? 'remove' : 'restore';
   await appendToProject(
     opened,
@@ -46,7 +47,9 @@ export async function setRemoved(opened: Opened, runs: readonly string[], remove
 
 /** Links a repository under a name; a null path unlinks it. */
 export async function setLink(opened: Opened, name: string, path: string | null): Promise<void> {
-  await appendToProject(opened, [{ k: 'link', t: eventTime(), name, path, clock: nextClock(opened.store) }]);
+  await appendToProject(opened, [
+    { k: 'link', t: eventTime(), name, path, clock: answerNow(opened.store, nextClock()) },
+  ]);
 }
 
 async function appendToProject(opened: Opened, events: readonly Event[]): Promise<void> {

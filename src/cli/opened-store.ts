@@ -7,8 +7,10 @@ import { listJournals, listRuns as listRunFolders } from '../journal/discover.ts
 import type { Layout } from '../journal/layout.ts';
 import { ensureProjectFolder } from '../journal/project-folder.ts';
 import { RUN_COLUMNS, type RunRow, readRunRow } from '../query/run-row.ts';
+import { answerNow } from '../store/answer-now.ts';
 import { type FoundRun, findRun } from '../store/find-run.ts';
 import { openStore, type Store, storeError } from '../store/open.ts';
+import { row } from '../store/question.ts';
 import { type Context, openProject, type Project, storeFile } from './context.ts';
 import { count, formatBytes } from './format-number.ts';
 import { inert } from './inert.ts';
@@ -169,7 +171,7 @@ export async function withRuns<T>(
   const done = await withStore(context, async (opened) => {
     const found = new Map<string, RunRow>();
     for (const text of texts) {
-      const run = findRun(opened.store, text);
+      const run = answerNow(opened.store, findRun(text));
       if (options.strict === true) refuseAmbiguous(text, run);
       const row = refreshedRun(opened, run.id);
       if (row !== undefined) found.set(run.id, row);
@@ -199,10 +201,9 @@ function refuseAmbiguous(text: string, run: FoundRun): void {
 
 /** A run's row as the store has it now; undefined where it is gone. */
 export function refreshedRun(opened: Opened, id: string): RunRow | undefined {
-  const row = opened.store
-    .prepare(`SELECT ${RUN_COLUMNS} FROM runs r WHERE r.id = ? AND r.removed = 0`)
-    .get(id);
-  return row === undefined ? undefined : readRunRow(row);
+  const find = row(`SELECT ${RUN_COLUMNS} FROM runs r WHERE r.id = ? AND r.removed = 0`, id);
+  const found = answerNow(opened.store, find);
+  return found === undefined ? undefined : readRunRow(found);
 }
 
 /** Ids of removed runs by id or name (the newest of that name). @throws WaddleError where there is none */

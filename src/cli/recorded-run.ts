@@ -4,6 +4,7 @@ import type { SnapshotRecord } from '../events/schema.ts';
 import { findRecordedCode, type RecordedCode } from '../git/recorded-code.ts';
 import type { LeftOut, Snapshot } from '../git/snapshot-record.ts';
 import { emptySnapshot } from '../git/snapshot-session.ts';
+import { answerNow } from '../store/answer-now.ts';
 import { type RunRow, readRun } from '../store/read.ts';
 import { findLink } from './links.ts';
 import type { Opened } from './opened-store.ts';
@@ -18,7 +19,7 @@ export interface RecordedRun {
 export async function recordedRun(opened: Opened, id: string): Promise<RecordedRun> {
   const { context, layout, store } = opened;
   const num = store.prepare('SELECT num FROM runs WHERE id = ?').get(id)?.num;
-  const run = num === undefined ? undefined : readRun(store, Number(num));
+  const run = num === undefined ? undefined : answerNow(store, readRun(Number(num)));
   const record = run?.snapshot;
   if (run === undefined || record === undefined || record === null) {
     throw new WaddleError(

@@ -12,6 +12,7 @@ import { takeSnapshot } from '../git/snapshot.ts';
 import type { LeftOut } from '../git/snapshot-record.ts';
 import { type RunDetail, runDetail } from '../query/run-detail.ts';
 import { describeEnvironment } from '../runner/environment.ts';
+import { answerNow } from '../store/answer-now.ts';
 import { findRun } from '../store/find-run.ts';
 import { type Opened, refresh } from './opened-store.ts';
 import { lackingFiles, recordedRun } from './recorded-run.ts';
@@ -130,7 +131,7 @@ async function namedSides(
 ): Promise<{ a: Side | undefined; b: Side | undefined }> {
   const find = (text: string) => {
     try {
-      return findRun(opened.store, text).id;
+      return answerNow(opened.store, findRun(text)).id;
     } catch (error) {
       if (error instanceof WaddleError && error.code === 'run-not-found') return error;
       throw error;
@@ -146,7 +147,7 @@ async function namedSides(
 
 async function runSide(opened: Opened, id: string): Promise<Side> {
   await refresh(opened, [id]);
-  const detail = runDetail(opened.store, id);
+  const detail = answerNow(opened.store, runDetail(id));
   if (detail === undefined) throw new WaddleError('run-not-found', `there is no run ${id}`, 'See: waddle ls');
   const { run, snapshot, environment } = detail;
   const info: DiffSideInfo = {

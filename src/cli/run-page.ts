@@ -3,6 +3,7 @@
 import { readSeries } from '../query/chart.ts';
 import type { RunDetail } from '../query/run-detail.ts';
 import { chartSparkline } from '../query/sparkline.ts';
+import { answerNow } from '../store/answer-now.ts';
 import type { Context } from './context.ts';
 import { count, formatBytes } from './format-number.ts';
 import { formatAge, formatDuration, formatTime } from './format-time.ts';
@@ -196,7 +197,7 @@ function formatKeyed(key: string, value: unknown): string {
 }
 
 function spark(opened: Opened, run: string, key: string): string {
-  return chartSparkline(readSeries(opened.store.db, { run, key, points: SPARK }), SPARK);
+  return chartSparkline(answerNow(opened.store, readSeries({ run, key, points: SPARK })), SPARK);
 }
 
 function artifacts(page: Page): string {

@@ -5,6 +5,7 @@ import { appendWhole } from '../journal/append-whole.ts';
 import { type Layout, layoutOf, runFolder } from '../journal/layout.ts';
 import { ensureProjectFolder } from '../journal/project-folder.ts';
 import { type App, buildApp } from '../server/app.ts';
+import { localParts } from '../server/local-parts.ts';
 import type { CodeSide } from '../server/options.ts';
 import { openStore, type Store } from '../store/open.ts';
 import { narrowToProject } from '../store/project-view.ts';
@@ -81,7 +82,7 @@ export class FolderHome implements SpaceHome {
   }
 
   #look(): void {
-    for (const app of this.#open) app.shared.hub.look();
+    for (const app of this.#open) app.shared.engine.look();
   }
 
   async projectsOf(runs: readonly string[]): Promise<Map<string, string>> {
@@ -140,7 +141,7 @@ export class FolderHome implements SpaceHome {
   async #build(project: string | null): Promise<App> {
     const layout = this.#layout;
     const parts = this.#parts;
-    const app = await buildApp({
+    const local = localParts({
       layout,
       version: parts.version,
       openStore: () => {
@@ -149,10 +150,6 @@ export class FolderHome implements SpaceHome {
         return store;
       },
       catchUp: (_store, runs) => parts.catchUp(layout, this.#store, runs),
-      diff: (from, to) => {
-        const projects = this.#projectsKnown([from.run, to.run]);
-        return parts.diff(layout, [projects.get(from.run) ?? '', projects.get(to.run) ?? ''], from, to);
-      },
       // No process of this machine has to do with a run: the request is an edit that a pull brings to the one that has.
       stop: async (run, grace) => {
         const client = `waddle-collector ${parts.version}`;
@@ -163,12 +160,19 @@ export class FolderHome implements SpaceHome {
           'the space',
         );
       },
+      bug: parts.bug,
+    });
+    const app = await buildApp({
+      ...local,
+      diff: (from, to) => {
+        const projects = this.#projectsKnown([from.run, to.run]);
+        return parts.diff(layout, [projects.get(from.run) ?? '', projects.get(to.run) ?? ''], from, to);
+      },
       routes: this.#routes(this, project),
       dashboard: parts.dashboard,
       access: { host: '', allowedHosts: [], token: null, cookie: 'waddle_none', handedIn: true },
       ports: { http: 0, ws: null },
       held: false,
-      bug: parts.bug,
     });
     await app.http.ready();
     this.#open.push(app);

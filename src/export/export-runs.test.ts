@@ -281,6 +281,7 @@ describe('where it goes', () => {
   it('never half a file: an older one stays as it was, and nothing is left behind', async () => {
     const out = place('kept.csv');
     writeFileSync(out, 'older');
+    await exported({ out: place('before.csv') });
     const broken = Object.create(temporary.store.db, {
       prepare: {
         value: (sql: string) => {
@@ -289,6 +290,8 @@ describe('where it goes', () => {
         },
       },
       exec: { value: (sql: string) => temporary.store.db.exec(sql) },
+      // They are the connection's already.
+      function: { value: () => undefined },
       isTransaction: { get: () => temporary.store.db.isTransaction },
     }) as ExportOptions['db'];
     await expect(exportRuns({ db: broken, runs: [A], format: 'csv', out })).rejects.toThrow(

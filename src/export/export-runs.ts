@@ -3,6 +3,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { Writable } from 'node:stream';
 import { WaddleError } from '../errors/waddle-error.ts';
 import { runsById } from '../query/runs-by-id.ts';
+import { answerNow } from '../store/answer-now.ts';
 import { isFolder, makeFolder, writeToFile, writeToStream } from './output.ts';
 import { writeParquet } from './parquet-table.ts';
 import type { Sink, Table } from './table.ts';
@@ -77,7 +78,7 @@ export async function exportRuns(options: ExportOptions): Promise<ExportedFile[]
     typed: format === 'parquet',
   };
   // Before anything is written: an unknown run is an error.
-  runsById(db, source.runs);
+  answerNow(source, runsById(source.runs));
   const write = WRITERS[format];
   let before = 0;
   const writeKind = async (kind: Kind, sink: Sink): Promise<number> => {

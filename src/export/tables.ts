@@ -1,10 +1,12 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { decodeNumber } from '../events/line.ts';
 import { type Field, METRIC_STATS } from '../query/fields.ts';
+import type { Sample } from '../query/merged-samples.ts';
 import { type MetricSeries, metricSeries } from '../query/metric-series.ts';
 import type { RunRow } from '../query/run-row.ts';
-import { runKeys, runsById } from '../query/runs-by-id.ts';
-import { hasWholeSteps, iterateSamples, type Sample } from '../query/samples.ts';
+import { type RunKeys, runKeys, runsById } from '../query/runs-by-id.ts';
+import { hasWholeSteps, iterateSamples } from '../query/samples.ts';
+import { answerNow } from '../store/answer-now.ts';
 import type { Cell, CellType, Table, TableColumn } from './table.ts';
 
 /** What tables are made of: runs of these ids, and of their metrics all, or those of these keys. */
@@ -23,7 +25,7 @@ const isOwn = <T>(record: Record<string, T> | undefined, key: string): T | undef
 function seriesByKey(source: TableSource, run: string): Map<string, MetricSeries[]> {
   const wanted = source.keys === undefined ? undefined : new Set(source.keys);
   const found = new Map<string, MetricSeries[]>();
-  for (const series of metricSeries(source.db, run)) {
+  for (const series of answerNow(source, metricSeries(run))) {
     if (wanted !== undefined && !wanted.has(series.key)) continue;
     const list = found.get(series.key);
     if (list === undefined) found.set(series.key, [series]);
@@ -37,7 +39,7 @@ function stepType(source: TableSource): CellType {
   const whole = source.runs.every((run) =>
     seriesByKey(source, run)
       .values()
-      .every((series) => hasWholeSteps(source.db, series)),
+      .every((series) => hasWholeSteps(source, series)),
   );
   return whole ? 'integer' : 'number';
 }
@@ -60,7 +62,7 @@ export function metricsTable(source: TableSource): Table {
 function* metricRows(source: TableSource): Generator<readonly Cell[]> {
   for (const run of source.runs) {
     for (const [key, series] of seriesByKey(source, run)) {
-      for (const { step, ts, value, writer } of iterateSamples(source.db, series)) {
+      for (const { step, ts, value, writer } of iterateSamples(source, series)) {
         yield [run, key, step, ts, value, writer];
       }
     }
@@ -108,7 +110,7 @@ function* wideRows(source: TableSource, keys: readonly string[]): Generator<read
     const readers = keys.flatMap((key, column) => {
       const list = series.get(key);
       if (list === undefined) return [];
-      const samples = iterateSamples(source.db, list);
+      const samples = iterateSamples(source, list);
       return [{ column, samples, head: samples.next().value as Sample | undefined }];
     });
     for (;;) {
@@ -132,8 +134,8 @@ function* wideRows(source: TableSource, keys: readonly string[]): Generator<read
   }
 }
 
-function rowsWith(source: TableSource, columns: (keys: ReturnType<typeof runKeys>) => Field[]): RunRow[] {
-  return runsById(source.db, source.runs, columns(runKeys(source.db, source.runs)));
+function rowsWith(source: TableSource, columns: (keys: RunKeys) => Field[]): RunRow[] {
+  return answerNow(source, runsById(source.runs, columns(answerNow(source, runKeys(source.runs)))));
 }
 
 const paramFields = (keys: readonly string[]): Field[] => keys.map((key) => ({ of: 'param', key }));
@@ -164,8 +166,8 @@ function jsonType(value: unknown): string {
 
 /** A row a run, a column a parameter. */
 export function wideParamsTable(source: TableSource): Table {
-  const { params } = runKeys(source.db, source.runs);
-  const rows = runsById(source.db, source.runs, paramFields(params));
+  const { params } = answerNow(source, runKeys(source.runs));
+  const rows = answerNow(source, runsById(source.runs, paramFields(params)));
   const typeOf = (key: string) => commonType(rows.map((row) => isOwn(row.params, key)));
   return {
     columns: [
@@ -222,14 +224,17 @@ const OWN_COLUMNS: Record<OwnColumn, CellType> = {
 
 /** A row a run: its own fields, its params, tags and metrics each as one JSON object, or (`wide`) a column for each. */
 export function runsTable(source: TableSource, wide: boolean): Table {
-  const keys = runKeys(source.db, source.runs);
+  const keys = answerNow(source, runKeys(source.runs));
   const metrics =
     source.keys === undefined ? keys.metrics : keys.metrics.filter((key) => source.keys?.includes(key));
-  const rows = runsById(source.db, source.runs, [
-    ...paramFields(keys.params),
-    ...keys.tags.map((key): Field => ({ of: 'tag', key })),
-    ...metrics.flatMap((key) => METRIC_STATS.map((stat): Field => ({ of: 'metric', key, stat }))),
-  ]);
+  const rows = answerNow(
+    source,
+    runsById(source.runs, [
+      ...paramFields(keys.params),
+      ...keys.tags.map((key): Field => ({ of: 'tag', key })),
+      ...metrics.flatMap((key) => METRIC_STATS.map((stat): Field => ({ of: 'metric', key, stat }))),
+    ]),
+  );
   const own = Object.entries(OWN_COLUMNS) as [OwnColumn, CellType][];
   const columns: TableColumn[] = own.map(([name, type]) => ({ name, type, required: name === 'id' }));
   if (!wide) {

@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { answerNow } from '../store/answer-now.ts';
 import { dumpLogical } from '../store/dump-logical.ts';
 import { findRun } from '../store/find-run.ts';
 import type { Store } from '../store/open.ts';
@@ -44,7 +45,7 @@ function ingest(into = store): IngestReport {
   return catchUp({ layout: project.layout, store: into, judge: everybodyLives });
 }
 
-const num = () => findRun(store, RUN).num;
+const num = () => answerNow(store, findRun(RUN)).num;
 const rows = (sql: string) =>
   store.db
     .prepare(sql)
@@ -120,7 +121,7 @@ describe('catching up', () => {
       expect.stringContaining('"loss"'),
       expect.stringContaining('time'),
     ]);
-    expect(readRun(store, num())).toMatchObject({
+    expect(answerNow(store, readRun(num()))).toMatchObject({
       name: RUN,
       notes: 'kept',
       status: 'failed',
@@ -155,13 +156,13 @@ describe('catching up', () => {
     expect(
       rows("SELECT last, last_is_nan, min, mean, nan_count, count FROM metric_summaries WHERE key = 'nan'"),
     ).toEqual([{ last: null, last_is_nan: 1, min: null, mean: null, nan_count: 2, count: 2 }]);
-    const up = readMetricSummaries(store, num()).find(({ key }) => key === 'up');
+    const up = answerNow(store, readMetricSummaries(num())).find(({ key }) => key === 'up');
     expect(up).toMatchObject({
       last: Number.POSITIVE_INFINITY,
       mean: Number.POSITIVE_INFINITY,
       min_step: -3,
     });
-    expect(readParams(store, num())).toEqual([
+    expect(answerNow(store, readParams(num()))).toEqual([
       { key: 'opt', json: expect.stringContaining('"big":9007199254740993') },
       { key: 'seed', json: '123456789012345678901234567890' },
     ]);
@@ -186,7 +187,10 @@ describe('catching up', () => {
         .toSorted((a, b) => a - b)
         .map((step) => ({ step, type: Number.isSafeInteger(step) ? 'integer' : 'real' })),
     );
-    expect(readMetricSummaries(store, num())[0]).toMatchObject({ min_step: -(2 ** 53), max_step: 1e300 });
+    expect(answerNow(store, readMetricSummaries(num()))[0]).toMatchObject({
+      min_step: -(2 ** 53),
+      max_step: 1e300,
+    });
   });
 
   it('takes any key', () => {
@@ -203,19 +207,25 @@ describe('catching up', () => {
     // Two keys that SQLite cannot tell apart are one.
     project.append(RUN, JOB, '{"k":"m","t":1,"s":0,"v":{"\\ud800":1,"\\ud801":2}}\n');
     expect(ingest().broken).toEqual([]);
-    expect(readMetricSummaries(store, num()).map(({ key }) => key)).toEqual(expect.arrayContaining(keys));
-    expect(readParams(store, num())).toEqual(
+    expect(answerNow(store, readMetricSummaries(num())).map(({ key }) => key)).toEqual(
+      expect.arrayContaining(keys),
+    );
+    expect(answerNow(store, readParams(num()))).toEqual(
       expect.arrayContaining(keys.map((key) => ({ key, json: JSON.stringify(key) }))),
     );
-    expect(readTags(store, num())).toEqual(expect.arrayContaining(keys.map((key) => ({ key, value: key }))));
-    expect(readMetricSummaries(store, num()).find(({ key }) => key === '\ufffd')).toMatchObject({ count: 2 });
+    expect(answerNow(store, readTags(num()))).toEqual(
+      expect.arrayContaining(keys.map((key) => ({ key, value: key }))),
+    );
+    expect(answerNow(store, readMetricSummaries(num())).find(({ key }) => key === '\ufffd')).toMatchObject({
+      count: 2,
+    });
   });
 
   it('takes a value of 10 MB', () => {
     const value = 'x'.repeat(10 * 1024 * 1024);
     project.write(RUN, JOB, { k: 'param', t: 1, key: 'long', value }, metric(0, { loss: 1 }));
     expect(ingest()).toMatchObject({ lines: 2, broken: [] });
-    expect(readParams(store, num())[0]?.json.length).toBe(value.length + 2);
+    expect(answerNow(store, readParams(num()))[0]?.json.length).toBe(value.length + 2);
   });
 
   it('keeps every sample where the clock and the step go back, in arrival order', () => {
@@ -234,7 +244,7 @@ describe('catching up', () => {
       { step: 3, dt: -3_599_000, value: 3 },
       { step: 3, dt: -3_599_000, value: 3.5 },
     ]);
-    expect(readMetricSummaries(store, num())[0]).toMatchObject({
+    expect(answerNow(store, readMetricSummaries(num()))[0]).toMatchObject({
       last: 5,
       last_ts: T0 + 3600,
       first: 6,
@@ -248,7 +258,7 @@ describe('catching up', () => {
     project.write(RUN, 'job-bbbbbbbb', metric(1, { loss: 2 }, T0 + 5));
     project.write(RUN, JOB, metric(1, { loss: 1 }, T0 + 5), metric(0, { loss: 9 }, T0));
     ingest();
-    expect(readMetricSummaries(store, num())[0]).toMatchObject({
+    expect(answerNow(store, readMetricSummaries(num()))[0]).toMatchObject({
       count: 3,
       last: 2,
       first: 9,
@@ -274,11 +284,11 @@ describe('catching up', () => {
       { ...artifact, t: T0 + 1, sha256: 'b'.repeat(64), kind: 'model' },
     );
     ingest();
-    const [first, second] = readArtifacts(store, num());
+    const [first, second] = answerNow(store, readArtifacts(num()));
     expect(first).toMatchObject({ inline: true, sha256: 'a'.repeat(64), kind: null });
     expect(second).toMatchObject({ inline: false, sha256: 'b'.repeat(64), kind: 'model' });
-    expect(Buffer.from(readInline(store, first?.id ?? 0) ?? []).toString()).toBe('hi');
-    expect(readInline(store, second?.id ?? 0)).toBeUndefined();
+    expect(Buffer.from(answerNow(store, readInline(first?.id ?? 0)) ?? []).toString()).toBe('hi');
+    expect(answerNow(store, readInline(second?.id ?? 0))).toBeUndefined();
   });
 
   it('gives the console line by line, woven by time, the last state of a redrawn line', () => {
@@ -302,15 +312,15 @@ describe('catching up', () => {
       line(2, 1, 'warn', 5),
     );
     ingest();
-    const page = readConsole(store, num(), { limit: 2 });
+    const page = answerNow(store, readConsole(num(), { limit: 2 }));
     expect(page.lines.map(({ text }) => text)).toEqual(['hello', 'world']);
-    const rest = readConsole(store, num(), { limit: 9, after: page.next });
+    const rest = answerNow(store, readConsole(num(), { limit: 9, after: page.next }));
     expect(rest.lines.map(({ text, stream }) => [stream, text])).toEqual([
       [2, '100%'],
       [2, 'warn'],
     ]);
-    expect(readConsole(store, num(), { limit: 9, after: rest.next }).lines).toEqual([]);
-    expect(readConsole(store, num(), { limit: 9, stream: 1 }).lines).toHaveLength(2);
+    expect(answerNow(store, readConsole(num(), { limit: 9, after: rest.next })).lines).toEqual([]);
+    expect(answerNow(store, readConsole(num(), { limit: 9, stream: 1 })).lines).toHaveLength(2);
   });
 });
 
@@ -340,8 +350,8 @@ describe('edits, links and removals', () => {
     ingest();
     project.write(RUN, SUPERVISOR, { k: 'tag', t: T0 + 99, key: 'team', value: 'c' });
     ingest();
-    expect(readRun(store, num())).toMatchObject({ name: 'second', archived: true });
-    expect(readTags(store, num())).toEqual([{ key: 'team', value: 'b' }]);
+    expect(answerNow(store, readRun(num()))).toMatchObject({ name: 'second', archived: true });
+    expect(answerNow(store, readTags(num()))).toEqual([{ key: 'team', value: 'b' }]);
     expect(store.meta('clock')).toBe(6);
   });
 
@@ -352,10 +362,10 @@ describe('edits, links and removals', () => {
     ingest();
     expect(rows('SELECT removed FROM runs')).toEqual([{ removed: 1 }]);
     expect(samples()).toEqual([]);
-    expect(() => findRun(store, RUN)).toThrow(/no run/);
+    expect(() => answerNow(store, findRun(RUN))).toThrow(/no run/);
     project.write(null, 'project-bbbbbbbb', { k: 'restore', t: T0 - 99, run: RUN, clock: 5 });
     ingest();
-    expect(findRun(store, RUN).id).toBe(RUN);
+    expect(answerNow(store, findRun(RUN)).id).toBe(RUN);
     expect(samples()).toHaveLength(1);
   });
 
@@ -372,7 +382,7 @@ describe('a run’s own row', () => {
   it('takes its name from an edit, else the user, else the job, else what was made up', () => {
     project.write(RUN, SUPERVISOR, opening(SUPERVISOR), starting(RUN, SUPERVISOR));
     ingest();
-    expect(readRun(store, num())).toMatchObject({
+    expect(answerNow(store, readRun(num()))).toMatchObject({
       name: 'brave-duck',
       project: 'default',
       host: 'goose',
@@ -382,7 +392,7 @@ describe('a run’s own row', () => {
       ({ k: 'update', t: T0 + t, fields: { name, project: 'demo' } }) as const;
     project.write(RUN, JOB, opening(JOB), update('filled', 2), update('later', 3));
     ingest();
-    expect(readRun(store, num())).toMatchObject({ name: 'filled', project: 'demo' });
+    expect(answerNow(store, readRun(num()))).toMatchObject({ name: 'filled', project: 'demo' });
   });
 
   it('keeps the code that ran, and tags what a reader must know of it', () => {
@@ -409,11 +419,11 @@ describe('a run’s own row', () => {
     });
     project.write(RUN, SUPERVISOR, { k: 'drift', t: T0 + 1, files: [{ path: 'a.py', change: 'changed' }] });
     ingest();
-    expect(readRun(store, num())).toMatchObject({
+    expect(answerNow(store, readRun(num()))).toMatchObject({
       commit_sha: 'b'.repeat(40),
       snapshot: { store: 'private' },
     });
-    expect(readTags(store, num())).toEqual([
+    expect(answerNow(store, readTags(num()))).toEqual([
       { key: 'waddle_code_changed', value: 'true' },
       { key: 'waddle_workspace_snapshot', value: 'true' },
     ]);
@@ -429,17 +439,21 @@ describe('a run’s own row', () => {
       error: { type: 'ValueError', message: 'no', traceback: 'Traceback…' },
     });
     ingest();
-    expect(readRun(store, num())).toMatchObject({
+    expect(answerNow(store, readRun(num()))).toMatchObject({
       status: 'failed',
       error_type: 'ValueError',
       ended_at: T0 + 5,
     });
     project.write(RUN, SUPERVISOR, { ...end('supervisor', 'failed', 6), exit_code: 1 });
     ingest();
-    expect(readRun(store, num())).toMatchObject({ exit_code: 1, ended_at: T0 + 6, traceback: 'Traceback…' });
+    expect(answerNow(store, readRun(num()))).toMatchObject({
+      exit_code: 1,
+      ended_at: T0 + 6,
+      traceback: 'Traceback…',
+    });
     project.write(RUN, 'supervisor-bbbbbbbb', { k: 'resume', t: T0 + 9, attempt: 'supervisor-bbbbbbbb' });
     ingest();
-    expect(readRun(store, num())).toMatchObject({
+    expect(answerNow(store, readRun(num()))).toMatchObject({
       status: 'running',
       ended_at: null,
       error_type: null,
@@ -487,7 +501,7 @@ describe('journals that go away or change', () => {
     expect(dumpLogical(again)).toBe(before);
     project.write(RUN, 'job-bbbbbbbb', opening('job-bbbbbbbb'), metric(100, { loss: 100 }));
     expect(ingest().samples).toBe(1);
-    expect(readMetricSummaries(store, num())[0]).toMatchObject({ count: 101, last: 100 });
+    expect(answerNow(store, readMetricSummaries(num()))[0]).toMatchObject({ count: 101, last: 100 });
     expect(rows('SELECT sum(sealed) AS n FROM journals')).toEqual([{ n: 2 }]);
   });
 

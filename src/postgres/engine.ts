@@ -7,6 +7,7 @@ import { CHANGED_CHANNEL } from './save.ts';
 
 /** Answers the questions of one space from PostgreSQL. */
 export class PostgresEngine implements Engine {
+  readonly breadth = 16;
   readonly #database: Database;
   readonly #listener: Listener;
   readonly #space: string;

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { encodeEvent, parseLine } from '../events/line.ts';
 import type { Event } from '../events/schema.ts';
+import { answerNow } from '../store/answer-now.ts';
 import { Applier } from '../store/apply.ts';
 import { readSeries } from './chart.ts';
 import { type TemporaryStore, temporaryStore } from './fixture.ts';
@@ -127,7 +128,8 @@ beforeAll(() => {
 afterAll(() => temporary.remove());
 
 it('finds the run by what it logged', () => {
-  const found = (filter: string) => listRuns(temporary.store.db, { filter }).rows.map((row) => row.id);
+  const found = (filter: string) =>
+    answerNow(temporary.store, listRuns({ filter })).rows.map((row) => row.id);
   for (const filter of [
     "params.opt.lr < 0.1 and tags.model = 'linear' and status = 'completed'",
     'metrics.train/loss.max > 50 and metrics.train/loss.count = 10002',
@@ -143,7 +145,7 @@ it('finds the run by what it logged', () => {
 });
 
 it('tells all of it', () => {
-  expect(runDetail(temporary.store, RUN)).toMatchObject({
+  expect(answerNow(temporary.store, runDetail(RUN))).toMatchObject({
     run: {
       id: RUN,
       name: 'baseline',
@@ -167,7 +169,11 @@ it('tells all of it', () => {
     artifacts: [{ name: 'w.json', size: 3, inline: true }, { name: 'w.json' }],
   });
   expect(
-    runDetail(temporary.store, RUN)?.writers.map((writer) => [writer.role, writer.rank, writer.closed]),
+    answerNow(temporary.store, runDetail(RUN))?.writers.map((writer) => [
+      writer.role,
+      writer.rank,
+      writer.closed,
+    ]),
   ).toEqual([
     ['job', 0, false],
     ['job', 1, false],
@@ -176,12 +182,12 @@ it('tells all of it', () => {
 });
 
 it('draws each rank, spikes and all, and pages through the samples', () => {
-  const { lines } = readSeries(temporary.store.db, { run: RUN, key: 'train/loss', points: 50 });
+  const { lines } = answerNow(temporary.store, readSeries({ run: RUN, key: 'train/loss', points: 50 }));
   expect(lines.map((line) => [line.rank, Math.max(...line.max)])).toEqual([
     [0, 50],
     [1, 51],
   ]);
-  const { rows, next } = readSamples(temporary.store.db, { run: RUN, key: 'train/loss', limit: 3 });
+  const { rows, next } = answerNow(temporary.store, readSamples({ run: RUN, key: 'train/loss', limit: 3 }));
   expect(rows.map((row) => [row.key, row.step, row.ts, row.value])).toEqual([
     ['train/loss', 0, T + 2, 1],
     ['train/loss', 0, T + 2, 1],

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { answerNow } from '../store/answer-now.ts';
 import { MAX_SEGMENTS } from '../store/series.ts';
 import { type Chart, readSeries } from './chart.ts';
 import { addRun, type FixtureSample, T0, type TemporaryStore, temporaryStore } from './fixture.ts';
@@ -18,8 +19,8 @@ function runWith(metrics: readonly FixtureSample[] | Record<string, readonly Fix
   return id;
 }
 
-function chart(run: string, options: Partial<Parameters<typeof readSeries>[1]> = {}): Chart {
-  return readSeries(temporary.store.db, { run, key: 'loss', points: 100, ...options });
+function chart(run: string, options: Partial<Parameters<typeof readSeries>[0]> = {}): Chart {
+  return answerNow(temporary.store, readSeries({ run, key: 'loss', points: 100, ...options }));
 }
 
 /** A job's steps: mostly onwards, unevenly, sometimes staying, sometimes back (a resumption). */
@@ -175,7 +176,7 @@ describe('a chart', () => {
     expect(found.axis).toBe('arrival');
     expect(found.lines.reduce((sum, line) => sum + line.x0.length, 0)).toBe(samples.length);
     expect(found.to).toBe(samples.length - 1);
-    const { rows } = readSamples(temporary.store.db, { run, key: 'loss', limit: 100_000 });
+    const { rows } = answerNow(temporary.store, readSamples({ run, key: 'loss', limit: 100_000 }));
     expect(rows.map((row) => row.value)).toEqual(
       samples.toSorted((a, b) => a[0] - b[0] || a[1] - b[1]).map(([, value]) => value),
     );
@@ -219,7 +220,7 @@ describe('samples', () => {
         const rows: SampleRow[] = [];
         let after: string | undefined;
         do {
-          const page = readSamples(temporary.store.db, { run, key: 'loss', limit, after });
+          const page = answerNow(temporary.store, readSamples({ run, key: 'loss', limit, after }));
           expect(page.rows.length).toBeLessThanOrEqual(limit);
           rows.push(...page.rows);
           after = page.next ?? undefined;
@@ -236,8 +237,8 @@ describe('samples', () => {
   it('of an unknown key are none, and a bad limit or cursor is refused', () => {
     const run = runWith([[0, 1]]);
     const { db } = temporary.store;
-    expect(readSamples(db, { run, key: 'nope' })).toEqual({ rows: [], next: null });
-    expect(() => readSamples(db, { run, key: 'loss', limit: 1.5 })).toThrow('limit');
-    expect(() => readSamples(db, { run, key: 'loss', after: 'x' })).toThrow('cursor');
+    expect(answerNow({ db }, readSamples({ run, key: 'nope' }))).toEqual({ rows: [], next: null });
+    expect(() => answerNow({ db }, readSamples({ run, key: 'loss', limit: 1.5 }))).toThrow('limit');
+    expect(() => answerNow({ db }, readSamples({ run, key: 'loss', after: 'x' }))).toThrow('cursor');
   });
 });

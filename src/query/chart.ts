@@ -1,10 +1,17 @@
-import type { DatabaseSync } from 'node:sqlite';
 import { WaddleError } from '../errors/waddle-error.ts';
+import {
+  type Bucket,
+  type ChartAxis,
+  type Columns,
+  type CoverPart,
+  cover,
+  type Question,
+  rows,
+  together,
+} from '../store/question.ts';
 import { MAX_SEQ } from '../store/schema.ts';
 import { FAN_OUT, MAX_SEGMENTS, TOP_LEVEL } from '../store/series.ts';
-import { readConsistently } from './consistent-read.ts';
 import { type MetricSeries, metricSeries } from './metric-series.ts';
-import { type Bucket, type ChartAxis, type Columns, rollupReader } from './rollups.ts';
 
 export interface ChartOptions {
   run: string;
@@ -57,7 +64,7 @@ export interface Chart {
  * buckets next to the range are given too, so that lines run to the edges. By time, a bucket in which a clock went back
  * is known by the times of its first and last sample alone. An unknown run or key has no lines.
  */
-export function readSeries(db: DatabaseSync, options: ChartOptions): Chart {
+export function* readSeries(options: ChartOptions): Question<Chart> {
   const { points } = options;
   if (!Number.isSafeInteger(points) || points < 1 || points > 100_000) {
     throw new WaddleError(
@@ -69,31 +76,27 @@ export function readSeries(db: DatabaseSync, options: ChartOptions): Chart {
       },
     );
   }
-  return readConsistently(db, () => {
-    const all = metricSeries(db, options.run, options.key);
-    const arrival = all.some((series) => series.segment >= MAX_SEGMENTS);
-    const axis: ChartAxis = options.axis === 'time' ? 'time' : arrival ? 'arrival' : 'step';
-    const [least, greatest] = rangeOf(all, axis);
-    const view: View = { axis, points, from: options.from ?? least, to: options.to ?? greatest };
-    const ranks = ranksOf(db, options.run);
-    const lines: ChartLine[] = [];
-    let raw = true;
-    for (const series of all) {
-      const { toOwn } = unitsOf(series, axis);
-      const buckets = seriesBuckets(db, series, view);
-      raw &&= buckets.every((bucket) => bucket.count === 1);
-      for (const segment of splitSegments(buckets)) {
-        const merged = mergeColumns(
-          segment,
-          { from: toOwn(view.from), to: toOwn(view.to), width: 0 },
-          points,
-        );
-        lines.push(lineOf(series, ranks.get(series.writer) ?? null, axis, merged));
-      }
+  const all = yield* metricSeries(options.run, options.key);
+  const arrival = all.some((series) => series.segment >= MAX_SEGMENTS);
+  const axis: ChartAxis = options.axis === 'time' ? 'time' : arrival ? 'arrival' : 'step';
+  const [least, greatest] = rangeOf(all, axis);
+  const view: View = { axis, points, from: options.from ?? least, to: options.to ?? greatest };
+  const ranks = yield* ranksOf(options.run);
+  const found = yield* together(all.map((series) => seriesBuckets(series, view)));
+  const lines: ChartLine[] = [];
+  let raw = true;
+  for (const [index, series] of all.entries()) {
+    const { toOwn } = unitsOf(series, axis);
+    const columns: Columns = { from: toOwn(view.from), to: toOwn(view.to), width: 0 };
+    const buckets = found[index] ?? [];
+    raw &&= buckets.every((bucket) => bucket.count === 1);
+    for (const segment of splitSegments(buckets)) {
+      const merged = mergeColumns(segment, columns, points);
+      lines.push(lineOf(series, ranks.get(series.writer) ?? null, axis, merged));
     }
-    const none = all.length === 0;
-    return { axis, from: none ? null : view.from, to: none ? null : view.to, raw, lines };
-  });
+  }
+  const none = all.length === 0;
+  return { axis, from: none ? null : view.from, to: none ? null : view.to, raw, lines };
 }
 
 interface View {
@@ -120,13 +123,12 @@ function rangeOf(all: readonly MetricSeries[], axis: ChartAxis): [number, number
   return [least, greatest];
 }
 
-function ranksOf(db: DatabaseSync, run: string): Map<string, number> {
-  const rows = db
-    .prepare(
-      'SELECT j.writer, j.rank FROM runs r JOIN journals j ON j.run = r.num WHERE r.id = ? AND j.rank IS NOT NULL',
-    )
-    .all(run);
-  return new Map(rows.map((row) => [String(row.writer), Number(row.rank)]));
+function* ranksOf(run: string): Question<Map<string, number>> {
+  const found = yield* rows(
+    'SELECT j.writer, j.rank FROM runs r JOIN journals j ON j.run = r.num WHERE r.id = ? AND j.rank IS NOT NULL',
+    run,
+  );
+  return new Map(found.map((row) => [String(row.writer), Number(row.rank)]));
 }
 
 /** Samples of the writer in earlier parts, so that arrival counts through. */
@@ -134,7 +136,7 @@ function seqOffset(series: MetricSeries): number {
   return series.part * MAX_SEQ;
 }
 
-/** From the axis to the series' own units (see `ENDS`), and back. */
+/** From the axis to the series' own units (see `Columns`), and back. */
 function unitsOf(
   series: MetricSeries,
   axis: ChartAxis,
@@ -146,28 +148,32 @@ function unitsOf(
 }
 
 /** The buckets that the view needs, in order of arrival. */
-function seriesBuckets(db: DatabaseSync, series: MetricSeries, view: View): Bucket[] {
-  const { toOwn } = unitsOf(series, view.axis);
+function* seriesBuckets(series: MetricSeries, view: View): Question<Bucket[]> {
+  const { axis, points } = view;
+  const { toOwn } = unitsOf(series, axis);
   const [from, to] = [toOwn(view.from), toOwn(view.to)];
-  const columns: Columns = { from, to, width: (to - from) / view.points };
+  const columns: Columns = { from, to, width: (to - from) / points };
   const each: Columns = { from, to, width: -1 };
-  const reader = rollupReader(db, series, view.axis);
-  let buckets = inView(columns, reader.cover(TOP_LEVEL, 0, series.count, series.segment, each));
+  const whole: CoverPart = { level: TOP_LEVEL, from: 0, to: series.count, segment: series.segment };
+  const [top = []] = yield* cover(series.id, axis, each, [whole]);
+  let buckets = inView(columns, top);
   while (buckets.some((bucket) => bucket.openable > 0)) {
     // Few samples are left in view: each is shown alone.
-    const all = samplesInside(columns, buckets) <= view.points;
-    const width = all ? -1 : openingWidth(buckets, columns.width, view.points);
+    const all = samplesInside(columns, buckets) <= points;
+    const width = all ? -1 : openingWidth(buckets, columns.width, points);
     const opens = (bucket: Bucket | undefined): bucket is Bucket =>
       bucket !== undefined &&
       bucket.openable > 0 &&
       (bucket.x1 - bucket.x0 > width || (touches(columns, bucket) && (bucket.x0 < from || bucket.x1 > to)));
-    const finer: Bucket[] = [];
-    let opened = false;
+    const parts: CoverPart[] = [];
+    // Of each part, how many buckets that stay come before it.
+    const places: number[] = [];
+    const kept: Bucket[] = [];
     for (let index = 0; index < buckets.length; index++) {
       const bucket = buckets[index];
       if (bucket === undefined) break;
       if (!opens(bucket)) {
-        finer.push(bucket);
+        kept.push(bucket);
         continue;
       }
       // Neighbours that are opened too are read in one sweep.
@@ -177,12 +183,20 @@ function seriesBuckets(db: DatabaseSync, series: MetricSeries, view: View): Buck
         end += next.count;
         index++;
       }
-      const parts = reader.cover(bucket.openable - 1, bucket.seq, end, bucket.segment, all ? each : columns);
-      for (const part of parts) finer.push(part);
-      opened = true;
+      parts.push({ level: bucket.openable - 1, from: bucket.seq, to: end, segment: bucket.segment });
+      places.push(kept.length);
     }
+    const opened = yield* cover(series.id, axis, all ? each : columns, parts);
+    const finer: Bucket[] = [];
+    let at = 0;
+    for (const [index, place] of places.entries()) {
+      for (const bucket of kept.slice(at, place)) finer.push(bucket);
+      at = place;
+      for (const bucket of opened[index] ?? []) finer.push(bucket);
+    }
+    for (const bucket of kept.slice(at)) finer.push(bucket);
     buckets = inView(columns, finer);
-    if (!opened) break;
+    if (parts.length === 0) break;
   }
   return buckets;
 }

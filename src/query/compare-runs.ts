@@ -1,7 +1,7 @@
 import { WaddleError } from '../errors/waddle-error.ts';
 import { parseExactJson, stringifyExactJson } from '../events/line.ts';
-import type { Store } from '../store/open.ts';
 import { flattenParam } from '../store/params.ts';
+import { type Question, together } from '../store/question.ts';
 import { type MetricDetail, type RunDetail, runDetail } from './run-detail.ts';
 import type { RunRow } from './run-row.ts';
 
@@ -42,11 +42,11 @@ const OWN = [
 ] as const;
 
 /** Compares the runs of these ids, in this order. Throws `run-not-found`. */
-export function compareRuns(store: Store, ids: readonly string[]): Comparison {
-  const details = ids.map((id) => {
-    const detail = runDetail(store, id);
+export function* compareRuns(ids: readonly string[]): Question<Comparison> {
+  const found = yield* together(ids.map(runDetail));
+  const details = found.map((detail, index) => {
     if (detail !== undefined) return detail;
-    throw new WaddleError('run-not-found', `there is no run ${id}`, 'see the runs with: waddle ls');
+    throw new WaddleError('run-not-found', `there is no run ${ids[index]}`, 'see the runs with: waddle ls');
   });
   const compare = <T>(read: (detail: RunDetail) => Iterable<[string, T]>, differ?: (value: T) => unknown) =>
     comparedRows(

@@ -1,8 +1,9 @@
 import { RE2JS } from 're2js';
+import { readNumberText } from '../store/number-text.ts';
 import { type Field, fieldText, type OwnField, readField } from './fields.ts';
 import { filterError, type Span } from './filter-error.ts';
 import { bareWord, type Operator, readTokens, type Token } from './filter-tokens.ts';
-import { readDuration, readNumberText, readTime, type TimeRange } from './filter-values.ts';
+import { readDuration, readTime, type TimeRange } from './filter-values.ts';
 
 /** A value that a filter compares with; a bigint is an integer beyond 2^53. */
 export type Literal = number | bigint | string | boolean;

@@ -1,16 +1,15 @@
-import type { DatabaseSync } from 'node:sqlite';
 import { RE2JS } from 're2js';
+import { readNumberText } from '../store/number-text.ts';
+import { type Bound, type Question, rows } from '../store/question.ts';
 import type { Field, MetricStat, OwnField } from './fields.ts';
 import type { Filter, Literal, Test } from './filter-parser.ts';
 import type { Operator } from './filter-tokens.ts';
-import { readNumberText, type TimeRange } from './filter-values.ts';
-
-export type SqlValue = string | number | bigint | null;
+import type { TimeRange } from './filter-values.ts';
 
 /** An SQL expression and what it binds, in order. */
 export interface Sql {
   text: string;
-  values: SqlValue[];
+  values: Bound[];
 }
 
 /** SQL of the run's own fields; `runs` is `r`. Where a run goes on, `duration` is up to now. */
@@ -23,52 +22,23 @@ export const OWN_SQL: Record<OwnField, string> = {
   commit: 'r.commit_sha',
   started_at: 'r.started_at',
   ended_at: 'r.ended_at',
-  duration: `(coalesce(r.ended_at, CASE r.status WHEN 'running' THEN unixepoch('subsec') ELSE r.last_event_at END) - r.started_at)`,
+  duration: `(coalesce(r.ended_at, CASE r.status WHEN 'running' THEN waddle_now() ELSE r.last_event_at END) - r.started_at)`,
   host: 'r.host',
-  user: 'r.user',
+  user: 'r."user"',
   group: 'r."group"',
 };
 
 const NUMERIC_OWN: ReadonlySet<OwnField> = new Set<OwnField>(['started_at', 'ended_at', 'duration']);
 
-/** Column of a metric's statistic in `metric_summaries`, and an expression that is 1 where the value is NaN. */
+/** Column of a metric's statistic in `metric_summaries`, and a condition that holds where the value is NaN. */
 export const STAT_SQL: Record<MetricStat, { value: string; isNan: string }> = {
-  last: { value: 'm.last', isNan: 'm.last_is_nan' },
-  first: { value: 'm.first', isNan: 'm.first_is_nan' },
-  min: { value: 'm.min', isNan: '0' },
-  max: { value: 'm.max', isNan: '0' },
-  mean: { value: 'm.mean', isNan: '0' },
-  count: { value: 'm.count', isNan: '0' },
+  last: { value: 'm.last', isNan: 'm.last_is_nan = 1' },
+  first: { value: 'm.first', isNan: 'm.first_is_nan = 1' },
+  min: { value: 'm.min', isNan: 'FALSE' },
+  max: { value: 'm.max', isNan: 'FALSE' },
+  mean: { value: 'm.mean', isNan: 'FALSE' },
+  count: { value: 'm.count', isNan: 'FALSE' },
 };
-
-const withFunctions = new WeakSet<DatabaseSync>();
-const patterns = new Map<string, RE2JS>();
-
-/** RE2 matching anywhere in the text, in time linear in it. */
-function matchesPattern(pattern: string, text: string): boolean {
-  let compiled = patterns.get(pattern);
-  if (compiled === undefined) {
-    if (patterns.size > 100) patterns.clear();
-    compiled = RE2JS.compile(pattern);
-    patterns.set(pattern, compiled);
-  }
-  return compiled.matcher(text).find();
-}
-
-/** Registers the SQL functions that filters and sortings use; once for each connection. */
-export function prepareConnection(db: DatabaseSync): void {
-  if (withFunctions.has(db)) return;
-  const options = { deterministic: true, directOnly: true };
-  db.function('waddle_match', options, (pattern: unknown, text: unknown) =>
-    typeof pattern === 'string' && typeof text === 'string' && matchesPattern(pattern, text) ? 1 : 0,
-  );
-  // A NaN in a text has no order either: null, as for a text that is no number.
-  db.function('waddle_number', options, (text: unknown) => {
-    const number = typeof text === 'string' ? readNumberText(text) : undefined;
-    return number === undefined || Number.isNaN(number) ? null : number;
-  });
-  withFunctions.add(db);
-}
 
 const EXISTS: Record<'param' | 'tag' | 'metric', string> = {
   param: "EXISTS (SELECT 1 FROM param_leaves p WHERE p.run = r.num AND p.key = ? AND p.type <> 'null'",
@@ -77,24 +47,69 @@ const EXISTS: Record<'param' | 'tag' | 'metric', string> = {
 };
 
 /**
- * A filter as SQL over `runs r`. Every test is 0 or 1, never NULL: `!=` is the opposite of `=`, so that and, or and not
- * are plain true and false. Values are bound, never written into the text.
+ * A filter as SQL over `runs r`. Every test is true or false, never NULL: `!=` is the opposite of `=`, so that and, or and
+ * not are plain true and false. Values are bound, never written into the text.
  */
-export function compileFilter(filter: Filter): Sql {
+export function* compileFilter(filter: Filter): Question<Sql> {
+  const matching: Matching = new Map();
+  for (const { field, test } of patternTests(filter)) matching.set(test, yield* matchingTexts(field, test));
+  return compile(filter, matching);
+}
+
+type PatternTest = Extract<Test, { type: 'match' }>;
+
+/** The texts of a field that a pattern matches, for each test of a pattern; null where all of them do. */
+type Matching = Map<PatternTest, string[] | null>;
+
+function* patternTests(filter: Filter): Generator<{ field: Field; test: PatternTest }> {
+  if (filter.type === 'not') yield* patternTests(filter.item);
+  else if (filter.type === 'test') {
+    const { field, test } = filter;
+    if (test.type === 'match') yield { field, test };
+  } else for (const item of filter.items) yield* patternTests(item);
+}
+
+/**
+ * Patterns are matched here, once for each text that there is: RE2, in time linear in the text, and the same whichever
+ * engine holds it.
+ */
+function* matchingTexts(field: Field, { pattern }: PatternTest): Question<string[] | null> {
+  const found = yield* textsOf(field);
+  const compiled = RE2JS.compile(pattern);
+  const texts = found.map((row) => String(row.text));
+  const matching = texts.filter((text) => compiled.matcher(text).find());
+  return matching.length === texts.length ? null : matching;
+}
+
+function* textsOf(field: Field): Question<Record<string, unknown>[]> {
+  const sql = textSql(field);
+  if (field.of === 'run') {
+    return yield* rows(
+      `SELECT DISTINCT ${sql} AS text FROM runs r WHERE ${sql} IS NOT NULL AND r.removed = 0`,
+    );
+  }
+  const from = field.of === 'param' ? "param_leaves p WHERE p.type <> 'null' AND" : 'tags t WHERE';
+  return yield* rows(`SELECT DISTINCT ${sql} AS text FROM ${from} key = ?`, field.key);
+}
+
+function compile(filter: Filter, matching: Matching): Sql {
   switch (filter.type) {
     case 'test':
-      return compileTest(filter.field, filter.test);
+      return compileTest(filter.field, filter.test, matching);
     case 'not':
-      return wrap('NOT (', compileFilter(filter.item), ')');
+      return wrap('NOT (', compile(filter.item, matching), ')');
     default:
-      return joined(filter.items.map(compileFilter), filter.type === 'and' ? ' AND ' : ' OR ');
+      return joined(
+        filter.items.map((item) => compile(item, matching)),
+        filter.type === 'and' ? ' AND ' : ' OR ',
+      );
   }
 }
 
 /** Joined as a balanced tree: SQLite's depth is bounded, a chain's length is not. */
 function joined(items: readonly Sql[], by: ' AND ' | ' OR '): Sql {
   const [first] = items;
-  if (first === undefined) return { text: by === ' AND ' ? '1' : '0', values: [] };
+  if (first === undefined) return { text: by === ' AND ' ? 'TRUE' : 'FALSE', values: [] };
   if (items.length === 1) return first;
   const middle = items.length >> 1;
   const left = joined(items.slice(0, middle), by);
@@ -102,17 +117,17 @@ function joined(items: readonly Sql[], by: ' AND ' | ' OR '): Sql {
   return { text: `(${left.text}${by}${right.text})`, values: left.values.concat(right.values) };
 }
 
-function wrap(before: string, inner: Sql, after: string, ...values: SqlValue[]): Sql {
+function wrap(before: string, inner: Sql, after: string, ...values: Bound[]): Sql {
   return { text: `${before}${inner.text}${after}`, values: [...values, ...inner.values] };
 }
 
-function compileTest(field: Field, test: Test): Sql {
+function compileTest(field: Field, test: Test, matching: Matching): Sql {
   if (test.type === 'null') return wrap('NOT (', compilePresent(field), ')');
   if (test.type === 'compare' && test.operator === '!=') {
-    return wrap('NOT (', compileTest(field, { ...test, operator: '=' }), ')');
+    return wrap('NOT (', compileTest(field, { ...test, operator: '=' }, matching), ')');
   }
-  const condition = compileCondition(field, test);
-  if (field.of === 'run') return wrap('coalesce(', condition, ', 0)');
+  const condition = compileCondition(field, test, matching);
+  if (field.of === 'run') return wrap('coalesce(', condition, ', FALSE)');
   return wrap(`${EXISTS[field.of]} AND `, condition, ')', field.key);
 }
 
@@ -125,7 +140,7 @@ function compilePresent(field: Field): Sql {
   return { text: `${EXISTS.metric} AND (${value} IS NOT NULL OR ${isNan}))`, values };
 }
 
-function compileCondition(field: Field, test: Test): Sql {
+function compileCondition(field: Field, test: Test, matching: Matching): Sql {
   switch (test.type) {
     case 'compare':
       return compileCompare(field, test.operator, test.value);
@@ -137,9 +152,15 @@ function compileCondition(field: Field, test: Test): Sql {
         ' OR ',
       );
     case 'like':
+      // What ends in a lone backslash matches nothing in SQLite, and PostgreSQL refuses it.
+      if (/(?:^|[^\\])(?:\\\\)*\\$/.test(test.pattern)) return { text: 'FALSE', values: [] };
       return { text: `${textSql(field)} LIKE ? ESCAPE '\\'`, values: [test.pattern] };
-    case 'match':
-      return { text: `waddle_match(?, ${textSql(field)})`, values: [test.pattern] };
+    case 'match': {
+      const texts = matching.get(test) ?? null;
+      if (texts === null) return { text: `${textSql(field)} IS NOT NULL`, values: [] };
+      if (texts.length === 0) return { text: 'FALSE', values: [] };
+      return { text: `${textSql(field)} IN (SELECT value FROM json_each(?))`, values: [texts] };
+    }
     case 'null':
       return compilePresent(field);
   }
@@ -162,8 +183,10 @@ function compileCompare(field: Field, operator: Operator, value: Literal): Sql {
   const sql = textSql(field);
   if (field.of === 'metric') {
     const number = Number(value);
-    if (!Number.isNaN(number)) return { text: `${sql} ${operator} ?`, values: [number] };
-    return { text: operator === '=' ? STAT_SQL[field.stat].isNan : '0', values: [] };
+    if (!Number.isNaN(number)) {
+      return { text: `${sql} ${operator} CAST(? AS DOUBLE PRECISION)`, values: [number] };
+    }
+    return { text: operator === '=' ? STAT_SQL[field.stat].isNan : 'FALSE', values: [] };
   }
   if (field.of === 'run' && NUMERIC_OWN.has(field.name)) {
     return { text: `${sql} ${operator} ?`, values: [Number(value)] };

@@ -1,17 +1,9 @@
-import { decodeNumber } from '../events/line.ts';
+import { NUMBER_TEXT } from '../store/number-text.ts';
 
 /** From `from` on and before `to`, epoch seconds: the day, minute or second that an ISO text names. */
 export interface TimeRange {
   from: number;
   to: number;
-}
-
-const NUMBER_TEXT = /^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*$/i;
-
-/** The number that a text holds (`'0.1'`, `'NaN'`, `'-Infinity'`); undefined where it holds something else. */
-export function readNumberText(text: string): number | undefined {
-  if (NUMBER_TEXT.test(text)) return Number(text);
-  return decodeNumber(text);
 }
 
 const SECONDS: Record<string, number> = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400 };

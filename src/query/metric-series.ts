@@ -1,4 +1,4 @@
-import type { DatabaseSync } from 'node:sqlite';
+import { type Question, rows } from '../store/question.ts';
 
 /** One part of a metric of one writer (docs/store.md, `series`), as of one state of the database. */
 export interface MetricSeries {
@@ -19,16 +19,15 @@ export interface MetricSeries {
 }
 
 /** The series of a metric (or of all metrics of the run), by key, then writer and part. Empty where there is none. */
-export function metricSeries(db: DatabaseSync, runId: string, key?: string): MetricSeries[] {
-  const rows = db
-    .prepare(
-      `SELECT s.id, s.key, s.writer, s.part, s.t0, s.count, s.min_step, s.max_step, s.first_ts, s.last_ts, s.segment
-       FROM runs r JOIN series s ON s.run = r.num
-       WHERE r.id = ? AND r.removed = 0 AND s.count > 0 ${key === undefined ? '' : 'AND s.key = ?'}
-       ORDER BY s.key, s.writer, s.part`,
-    )
-    .all(...(key === undefined ? [runId] : [runId, key]));
-  return rows.map((row) => ({
+export function* metricSeries(runId: string, key?: string): Question<MetricSeries[]> {
+  const found = yield* rows(
+    `SELECT s.id, s.key, s.writer, s.part, s.t0, s.count, s.min_step, s.max_step, s.first_ts, s.last_ts, s.segment
+     FROM runs r JOIN series s ON s.run = r.num
+     WHERE r.id = ? AND r.removed = 0 AND s.count > 0 ${key === undefined ? '' : 'AND s.key = ?'}
+     ORDER BY s.key, s.writer, s.part`,
+    ...(key === undefined ? [runId] : [runId, key]),
+  );
+  return found.map((row) => ({
     id: Number(row.id),
     key: String(row.key),
     writer: String(row.writer),
@@ -41,8 +40,4 @@ export function metricSeries(db: DatabaseSync, runId: string, key?: string): Met
     lastTs: Number(row.last_ts),
     segment: Number(row.segment),
   }));
-}
-
-export function valueOrNaN(value: unknown): number {
-  return typeof value === 'number' ? value : Number.NaN;
 }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringifyExactJson } from '../events/line.ts';
+import { answerNow } from '../store/answer-now.ts';
 import { readSeries } from './chart.ts';
 import { compareRuns } from './compare-runs.ts';
 import { addRun, type TemporaryStore, temporaryStore } from './fixture.ts';
@@ -72,7 +73,7 @@ beforeAll(() => {
 afterAll(() => temporary.remove());
 
 it('tells all of a run, in JSON that keeps NaN and every digit', () => {
-  const detail = runDetail(temporary.store, 'aaaaaaaaaaaa');
+  const detail = answerNow(temporary.store, runDetail('aaaaaaaaaaaa'));
   const json = JSON.parse(stringifyExactJson(detail)) as Record<string, unknown>;
   expect(stringifyExactJson(detail?.params)).toContain('18446744073709551616');
   expect(json).toMatchObject({
@@ -102,16 +103,18 @@ it('tells all of a run, in JSON that keeps NaN and every digit', () => {
 });
 
 it('knows nothing of unknown and removed runs', () => {
-  expect(runDetail(temporary.store, 'nosuchrunaaa')).toBeUndefined();
-  expect(runDetail(temporary.store, 'cccccccccccc')).toBeUndefined();
-  expect(() => compareRuns(temporary.store, ['cccccccccccc'])).toThrow('there is no run cccccccccccc');
+  expect(answerNow(temporary.store, runDetail('nosuchrunaaa'))).toBeUndefined();
+  expect(answerNow(temporary.store, runDetail('cccccccccccc'))).toBeUndefined();
+  expect(() => answerNow(temporary.store, compareRuns(['cccccccccccc']))).toThrow(
+    'there is no run cccccccccccc',
+  );
 });
 
 it('compares runs, what differs first', () => {
-  const { runs, params, metrics, environment } = compareRuns(temporary.store, [
-    'aaaaaaaaaaaa',
-    'bbbbbbbbbbbb',
-  ]);
+  const { runs, params, metrics, environment } = answerNow(
+    temporary.store,
+    compareRuns(['aaaaaaaaaaaa', 'bbbbbbbbbbbb']),
+  );
   expect(runs.map((run) => run.id)).toEqual(['aaaaaaaaaaaa', 'bbbbbbbbbbbb']);
   expect(params.map((row) => [row.key, row.differs])).toEqual([
     ['__proto__', true],
@@ -141,6 +144,6 @@ it('draws small pictures', () => {
       8,
     ),
   ).toBe('▁▂▃▄▅▆▇█');
-  const chart = readSeries(temporary.store.db, { run: 'aaaaaaaaaaaa', key: 'loss', points: 20 });
+  const chart = answerNow(temporary.store, readSeries({ run: 'aaaaaaaaaaaa', key: 'loss', points: 20 }));
   expect(chartSparkline(chart, 20)).toBe('█ ▁ ');
 });

@@ -1,6 +1,6 @@
 import { encodeNumber, parseExactJson } from '../events/line.ts';
 import type { MetricNumber, SnapshotRecord } from '../events/schema.ts';
-import type { Store } from '../store/open.ts';
+import { row as one, type Question, rows } from '../store/question.ts';
 import {
   type ArtifactRow,
   type AttemptRow,
@@ -16,7 +16,6 @@ import {
   readWarnings,
   type WarningRow,
 } from '../store/read.ts';
-import { readConsistently } from './consistent-read.ts';
 import { type ParamValue, RUN_COLUMNS, type RunRow, readRunRow } from './run-row.ts';
 import { setOwn } from './runs-table.ts';
 
@@ -85,47 +84,50 @@ export interface RunDetail {
 }
 
 /** The run of this id in full; undefined where there is none, or it is removed. */
-export function runDetail(store: Store, id: string): RunDetail | undefined {
-  return readConsistently(store.db, () => {
-    const row = store
-      .prepare(
-        `SELECT r.num, r.traceback, r.attempt, r.supervised, ${RUN_COLUMNS} FROM runs r WHERE r.id = ? AND r.removed = 0`,
-      )
-      .get(id);
-    if (row === undefined) return undefined;
-    const num = Number(row.num);
-    const own = readRun(store, num);
-    const params: Record<string, ParamValue> = {};
-    for (const { key, json } of readParams(store, num)) setOwn(params, key, parseExactJson(json));
-    const tags: Record<string, string> = {};
-    for (const { key, value } of readTags(store, num)) setOwn(tags, key, value);
-    return {
-      run: {
-        ...readRunRow(row),
-        traceback: own?.traceback ?? null,
-        attempt: own?.attempt ?? null,
-        supervised: own?.supervised ?? null,
-      },
-      params,
-      tags,
-      metrics: readMetrics(store, num),
-      artifacts: readArtifacts(store, num).map(({ id: _, ...artifact }) => ({
-        ...artifact,
-        uri: `/api/runs/${id}/artifacts/${artifact.sha256}?name=${encodeURIComponent(artifact.name.toWellFormed())}`,
-      })),
-      snapshot: snapshotDetail(own?.snapshot ?? null),
-      drift: own?.drift ?? null,
-      environment: own?.environment ?? null,
-      attempts: readAttempts(store, num),
-      writers: readWriters(store, num),
-      warnings: readWarnings(store, num),
-      dropped: readDropped(store, num),
-      broken_lines: readBrokenLines(store, num),
-      children: store
-        .prepare('SELECT id, name, status FROM runs WHERE parent = ? AND removed = 0 ORDER BY started_at, id')
-        .all(id) as { id: string; name: string; status: string }[],
-    };
-  });
+export function* runDetail(id: string): Question<RunDetail | undefined> {
+  const row = yield* one(
+    `SELECT r.num, r.traceback, r.attempt, r.supervised, ${RUN_COLUMNS} FROM runs r WHERE r.id = ? AND r.removed = 0`,
+    id,
+  );
+  if (row === undefined) return undefined;
+  const num = Number(row.num);
+  const own = yield* readRun(num);
+  const params: Record<string, ParamValue> = {};
+  for (const { key, json } of yield* readParams(num)) setOwn(params, key, parseExactJson(json));
+  const tags: Record<string, string> = {};
+  for (const { key, value } of yield* readTags(num)) setOwn(tags, key, value);
+  return {
+    run: {
+      ...readRunRow(row),
+      traceback: own?.traceback ?? null,
+      attempt: own?.attempt ?? null,
+      supervised: own?.supervised ?? null,
+    },
+    params,
+    tags,
+    metrics: yield* readMetrics(num),
+    artifacts: yield* artifactDetails(id, num),
+    snapshot: snapshotDetail(own?.snapshot ?? null),
+    drift: own?.drift ?? null,
+    environment: own?.environment ?? null,
+    attempts: yield* readAttempts(num),
+    writers: yield* readWriters(num),
+    warnings: yield* readWarnings(num),
+    dropped: yield* readDropped(num),
+    broken_lines: yield* readBrokenLines(num),
+    children: (yield* rows(
+      'SELECT id, name, status FROM runs WHERE parent = ? AND removed = 0 ORDER BY started_at NULLS FIRST, id',
+      id,
+    )) as unknown as RunDetail['children'],
+  };
+}
+
+/** Every version of a run's artifacts, by name, the newest of a name last. */
+export function* artifactDetails(id: string, num: number): Question<ArtifactDetail[]> {
+  return (yield* readArtifacts(num)).map(({ id: _, ...artifact }) => ({
+    ...artifact,
+    uri: `/api/runs/${id}/artifacts/${artifact.sha256}?name=${encodeURIComponent(artifact.name.toWellFormed())}`,
+  }));
 }
 
 /** The text that made the snapshot's commit is for git alone. */
@@ -135,10 +137,10 @@ function snapshotDetail(snapshot: SnapshotRecord | null): RunDetail['snapshot'] 
   return shown;
 }
 
-function readMetrics(store: Store, num: number): Record<string, MetricDetail> {
+function* readMetrics(num: number): Question<Record<string, MetricDetail>> {
   const orNull = (value: number | null) => (value === null ? null : encodeNumber(value));
   const metrics: Record<string, MetricDetail> = {};
-  for (const { key, nan_count, ...summary } of readMetricSummaries(store, num)) {
+  for (const { key, nan_count, ...summary } of yield* readMetricSummaries(num)) {
     setOwn(metrics, key, {
       ...summary,
       last: encodeNumber(summary.last),
@@ -152,12 +154,11 @@ function readMetrics(store: Store, num: number): Record<string, MetricDetail> {
   return metrics;
 }
 
-function readWriters(store: Store, num: number): WriterDetail[] {
-  const rows = store
-    .prepare(
-      `SELECT writer, role, host, user, pid, client, rank, local_rank, world_size, opened_at, closed
-       FROM journals WHERE run = ? ORDER BY opened_at, writer`,
-    )
-    .all(num);
-  return rows.map((row) => ({ ...(row as unknown as WriterDetail), closed: row.closed === 1 }));
+function* readWriters(num: number): Question<WriterDetail[]> {
+  const found = yield* rows(
+    `SELECT writer, role, host, "user", pid, client, rank, local_rank, world_size, opened_at, closed
+     FROM journals WHERE run = ? ORDER BY opened_at NULLS FIRST, writer`,
+    num,
+  );
+  return found.map((row) => ({ ...(row as unknown as WriterDetail), closed: row.closed === 1 }));
 }

@@ -1,5 +1,6 @@
 import { parseExactJson } from '../events/line.ts';
 import type { MetricNumber, RunStatus } from '../events/schema.ts';
+import type { Row } from '../store/question.ts';
 import type { MetricStat } from './fields.ts';
 import { OWN_SQL } from './filter-sql.ts';
 
@@ -43,10 +44,8 @@ export interface RunRow {
 /** Columns of `runs r` that make a RunRow. */
 export const RUN_COLUMNS = `r.id, r.name, r.status, r.started_at, r.ended_at,
   ${OWN_SQL.duration} AS duration,
-  r.commit_sha, r.entry, r.project, r.command, r.argv, r.cwd, r.repo, r.exit_code, r.signal, r.reason, r.host, r.user,
+  r.commit_sha, r.entry, r.project, r.command, r.argv, r.cwd, r.repo, r.exit_code, r.signal, r.reason, r.host, r."user",
   r."group", r.notes, r.parent, r.reproduces, r.archived, r.error_type, r.error_message, r.last_event_at`;
-
-export type SqlRow = Record<string, unknown>;
 
 function text(value: unknown): string | null {
   return value === null || value === undefined ? null : String(value);
@@ -67,7 +66,7 @@ function texts(value: unknown): string[] | null {
   return Array.isArray(list) ? list.map(String) : null;
 }
 
-export function readRunRow(row: SqlRow): RunRow {
+export function readRunRow(row: Row): RunRow {
   return {
     id: String(row.id),
     name: String(row.name),

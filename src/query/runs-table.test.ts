@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { answerNow } from '../store/answer-now.ts';
 import { parseColumns, parseSort } from './columns.ts';
 import { addRun, type TemporaryStore, temporaryStore } from './fixture.ts';
 import { cellOf, listRuns } from './runs-table.ts';
@@ -26,8 +27,8 @@ describe('sorting and columns', () => {
 
 describe('a small table', () => {
   let temporary: TemporaryStore;
-  const ids = (options: Parameters<typeof listRuns>[1]) =>
-    listRuns(temporary.store.db, options).rows.map((row) => row.id[0]);
+  const ids = (options: Parameters<typeof listRuns>[0]) =>
+    answerNow(temporary.store, listRuns(options)).rows.map((row) => row.id[0]);
 
   beforeAll(() => {
     temporary = temporaryStore();
@@ -81,7 +82,7 @@ describe('a small table', () => {
       const paged: (string | undefined)[] = [];
       let cursor: string | undefined;
       do {
-        const page = listRuns(db, { sort, limit: 2, cursor });
+        const page = answerNow({ db }, listRuns({ sort, limit: 2, cursor }));
         paged.push(...page.rows.map((row) => row.id[0]));
         cursor = page.next ?? undefined;
         if (paged.length === 2) addRun(temporary.store, { id: 'zzzzzzzzzzzz', own: { started_at: 99 } });
@@ -96,7 +97,7 @@ describe('a small table', () => {
     for (const id of ['h', 'i', 'j']) addRun(temporary.store, { id: id.repeat(12) });
     const pages: (string | undefined)[] = [];
     for (let cursor: string | undefined; ; ) {
-      const page = listRuns(db, { limit: 1, cursor });
+      const page = answerNow({ db }, listRuns({ limit: 1, cursor }));
       pages.push(page.rows[0]?.id[0]);
       if (page.next === null) break;
       cursor = page.next;
@@ -106,18 +107,18 @@ describe('a small table', () => {
   });
 
   it('refuses a cursor of another list, and a bad limit', () => {
-    const { next } = listRuns(temporary.store.db, { limit: 1 });
+    const { next } = answerNow(temporary.store, listRuns({ limit: 1 }));
     for (const cursor of [next ?? '', 'nonsense', Buffer.from('["x"]').toString('base64url')]) {
-      expect(() => listRuns(temporary.store.db, { sort: 'name', cursor })).toThrow('does not belong');
+      expect(() => answerNow(temporary.store, listRuns({ sort: 'name', cursor }))).toThrow('does not belong');
     }
-    expect(() => listRuns(temporary.store.db, { limit: 0 })).toThrow('no whole number above 0');
+    expect(() => answerNow(temporary.store, listRuns({ limit: 0 }))).toThrow('no whole number above 0');
   });
 
   it('gives the asked params, tags and metrics, and nothing that was not asked', () => {
     const columns = parseColumns(
       'params.lr,params.big,params.nested.a.b,tags.t,metrics.loss,metrics.loss.max,name',
     );
-    const { rows } = listRuns(temporary.store.db, { columns });
+    const { rows } = answerNow(temporary.store, listRuns({ columns }));
     expect(rows[0]).toMatchObject({
       id: 'eeeeeeeeeeee',
       params: { lr: null, big: 2n ** 70n, 'nested.a.b': [1, 2] },
@@ -133,7 +134,7 @@ describe('a small table', () => {
     expect(columns.map((field) => rows[4] && cellOf(rows[4], field))).toEqual([
       ...[10, 2n ** 70n, [1, 2], '10', 0.5, 0.5, 'aaaaaaaaaaaa'],
     ]);
-    expect(listRuns(temporary.store.db).rows[0]).not.toHaveProperty('params');
+    expect(answerNow(temporary.store, listRuns()).rows[0]).not.toHaveProperty('params');
   });
 });
 
@@ -175,7 +176,7 @@ describe('a large table', () => {
     let best = Number.POSITIVE_INFINITY;
     for (let round = 0; round < 5; round++) {
       const start = performance.now();
-      const { rows } = listRuns(db, options);
+      const { rows } = answerNow({ db }, listRuns(options));
       best = Math.min(best, performance.now() - start);
       expect(rows.length).toBeGreaterThan(10);
     }

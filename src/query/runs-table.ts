@@ -1,13 +1,13 @@
-import type { DatabaseSync } from 'node:sqlite';
 import { WaddleError } from '../errors/waddle-error.ts';
 import { encodeNumber } from '../events/line.ts';
+import { type Question, type Row, rows } from '../store/question.ts';
 import { parseSort, readColumns, type Sort } from './columns.ts';
-import { readConsistently } from './consistent-read.ts';
 import type { Field, MetricStat } from './fields.ts';
 import { type Filter, parseFilter } from './filter-parser.ts';
-import { compileFilter, prepareConnection, type Sql, STAT_SQL } from './filter-sql.ts';
+import { compileFilter, type Sql, STAT_SQL } from './filter-sql.ts';
 import { RUN_COLUMNS, type RunRow, readLeaf, readRunRow } from './run-row.ts';
 import { runOrder } from './sort-sql.ts';
+import { textConditions } from './text-sql.ts';
 
 export interface ListOptions {
   /** The filter language, or a filter already understood; blank is none. */
@@ -23,8 +23,8 @@ export interface ListOptions {
   project?: string | undefined;
   /** Archived runs too. */
   archived?: boolean | undefined;
-  /** Only of these, by their number in the database. */
-  among?: readonly number[] | undefined;
+  /** Words that are all found in the run, in any case of letters (`textConditions`). */
+  text?: string | undefined;
 }
 
 export interface RunPage {
@@ -34,46 +34,39 @@ export interface RunPage {
 }
 
 /** The runs that a filter lets through; removed ones never. Throws `filter-invalid`, `sort-invalid`, `cursor-invalid`, … */
-export function listRuns(db: DatabaseSync, options: ListOptions = {}): RunPage {
+export function* listRuns(options: ListOptions = {}): Question<RunPage> {
   const filter = typeof options.filter === 'string' ? readFilter(options.filter) : options.filter;
   const sort = typeof options.sort === 'string' ? readSort(options.sort) : options.sort;
   const columns = readColumns(options.columns);
   const limit = readLimit(options.limit);
-  prepareConnection(db);
 
   const order = runOrder(sort);
   const conditions: Sql[] = [{ text: 'r.removed = 0', values: [] }];
   if (options.archived !== true) conditions.push({ text: 'r.archived = 0', values: [] });
   if (options.project !== undefined) conditions.push({ text: 'r.project = ?', values: [options.project] });
-  if (options.among !== undefined) {
-    conditions.push({
-      text: 'r.num IN (SELECT value FROM json_each(?))',
-      values: [JSON.stringify(options.among)],
-    });
-  }
-  if (filter !== undefined) conditions.push(compileFilter(filter));
+  if (filter !== undefined) conditions.push(yield* compileFilter(filter));
+  if (options.text !== undefined) conditions.push(...textConditions(options.text));
   if (options.cursor !== undefined) conditions.push(order.after(options.cursor));
   // The page is found by number first, so that only its own runs are read in full.
-  const sql = `SELECT p.*, ${RUN_COLUMNS}
-    FROM (SELECT r.num AS num, ${order.columns}
-      FROM runs r ${order.join.text} WHERE ${conditions.map((condition) => condition.text).join(' AND ')}
-      ORDER BY ${order.orderBy} LIMIT ?) p
-    CROSS JOIN runs r ON r.num = p.num ORDER BY ${order.orderByColumns}`;
-  const values = [...order.join.values, ...conditions.flatMap((condition) => condition.values)];
-
-  return readConsistently(db, () => {
-    const found = db.prepare(sql).all(...values, limit === undefined ? -1 : limit + 1);
-    const page = limit === undefined ? found : found.slice(0, limit);
-    const last = page.at(-1);
-    const rows = page.map(readRunRow);
-    addColumns(
-      db,
-      columns,
-      page.map((row) => Number(row.num)),
-      rows,
-    );
-    return { rows, next: found.length > page.length && last !== undefined ? order.cursorOf(last) : null };
-  });
+  const found = yield* rows(
+    `SELECT p.*, ${RUN_COLUMNS}
+     FROM (SELECT r.num AS num, ${order.columns}
+       FROM runs r ${order.join.text} WHERE ${conditions.map((condition) => condition.text).join(' AND ')}
+       ORDER BY ${order.orderBy} ${limit === undefined ? '' : 'LIMIT ?'}) p
+     CROSS JOIN runs r ON r.num = p.num ORDER BY ${order.orderByColumns}`,
+    ...order.join.values,
+    ...conditions.flatMap((condition) => condition.values),
+    ...(limit === undefined ? [] : [limit + 1]),
+  );
+  const page = limit === undefined ? found : found.slice(0, limit);
+  const last = page.at(-1);
+  const runs = page.map(readRunRow);
+  yield* addColumns(
+    columns,
+    page.map((row) => Number(row.num)),
+    runs,
+  );
+  return { rows: runs, next: found.length > page.length && last !== undefined ? order.cursorOf(last) : null };
 }
 
 function readFilter(text: string): Filter | undefined {
@@ -97,44 +90,43 @@ function readLimit(limit: number | undefined): number | undefined {
 }
 
 /** Adds what the columns ask for, with one query for each kind of it. `nums` are the rows' numbers in the database. */
-export function addColumns(
-  db: DatabaseSync,
+export function* addColumns(
   columns: readonly Field[],
   nums: readonly number[],
-  rows: readonly RunRow[],
-): void {
+  runs: readonly RunRow[],
+): Question<void> {
+  if (runs.length === 0) return;
   const at = new Map(nums.map((num, index) => [num, index]));
-  const rowOf = (num: unknown): RunRow | undefined => rows[at.get(Number(num)) ?? -1];
-  const runs = JSON.stringify(nums);
-  const keysOf = (of: 'param' | 'tag' | 'metric'): string | undefined => {
+  const runOf = (num: unknown): RunRow | undefined => runs[at.get(Number(num)) ?? -1];
+  const keysOf = (of: 'param' | 'tag' | 'metric'): string[] | undefined => {
     const keys = new Set(columns.flatMap((field) => (field.of === of ? [field.key] : [])));
-    return keys.size === 0 ? undefined : JSON.stringify([...keys]);
+    return keys.size === 0 ? undefined : [...keys];
   };
-  const query = (table: string, wanted: string, keys: string) =>
-    db
-      .prepare(
-        `SELECT ${wanted} FROM json_each(?) n CROSS JOIN json_each(?) k
-         CROSS JOIN ${table} m ON m.run = n.value AND m.key = k.value`,
-      )
-      .all(runs, keys);
+  const query = (table: string, wanted: string, keys: string[]): Question<Row[]> =>
+    rows(
+      `SELECT ${wanted} FROM ${table} m
+       WHERE m.run IN (SELECT value FROM json_each(?)) AND m.key IN (SELECT value FROM json_each(?))`,
+      nums,
+      keys,
+    );
 
   const params = keysOf('param');
   if (params !== undefined) {
-    for (const row of rows) row.params = {};
-    for (const row of query('param_leaves', 'm.run, m.key, m.type, m.text', params)) {
-      setOwn(rowOf(row.run)?.params, String(row.key), readLeaf(row.type, row.text));
+    for (const run of runs) run.params = {};
+    for (const row of yield* query('param_leaves', 'm.run, m.key, m.type, m.text', params)) {
+      setOwn(runOf(row.run)?.params, String(row.key), readLeaf(row.type, row.text));
     }
   }
   const tags = keysOf('tag');
   if (tags !== undefined) {
-    for (const row of rows) row.tags = {};
-    for (const row of query('tags', 'm.run, m.key, m.value', tags)) {
-      setOwn(rowOf(row.run)?.tags, String(row.key), String(row.value));
+    for (const run of runs) run.tags = {};
+    for (const row of yield* query('tags', 'm.run, m.key, m.value', tags)) {
+      setOwn(runOf(row.run)?.tags, String(row.key), String(row.value));
     }
   }
   const metrics = keysOf('metric');
   if (metrics !== undefined) {
-    for (const row of rows) row.metrics = {};
+    for (const run of runs) run.metrics = {};
     const stats = new Map<string, Set<MetricStat>>();
     for (const field of columns) {
       if (field.of !== 'metric') continue;
@@ -142,7 +134,7 @@ export function addColumns(
     }
     const wanted = Object.entries(STAT_SQL).map(([stat, sql]) => `${sql.value} AS "${stat}"`);
     const names = `m.run, m.key, m.last_is_nan, m.first_is_nan, ${wanted.join(', ')}`;
-    for (const row of query('metric_summaries', names, metrics)) {
+    for (const row of yield* query('metric_summaries', names, metrics)) {
       const values: Partial<Record<MetricStat, ReturnType<typeof encodeNumber>>> = {};
       for (const stat of stats.get(String(row.key)) ?? []) {
         const isNan =
@@ -150,7 +142,7 @@ export function addColumns(
         if (isNan) values[stat] = 'NaN';
         else if (row[stat] !== null) values[stat] = encodeNumber(Number(row[stat]));
       }
-      setOwn(rowOf(row.run)?.metrics, String(row.key), values);
+      setOwn(runOf(row.run)?.metrics, String(row.key), values);
     }
   }
 }

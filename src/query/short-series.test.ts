@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { answerNow } from '../store/answer-now.ts';
 import { readSeries } from './chart.ts';
 import { addRun, T0, type TemporaryStore, temporaryStore } from './fixture.ts';
 import { readShortSeries, shortName } from './short-series.ts';
@@ -25,8 +26,10 @@ it('gives the samples themselves, segment by segment, as the charts have them', 
       (samples, axis) => {
         const run = `run${number++}`;
         addRun(store, { id: run, metrics: { loss: { 'job-aaaaaaaa': samples, 'job-bbbbbbbb': [[1, 2]] } } });
-        const short = readShortSeries(store, [{ run, key: 'loss' }], axis, 100).get(shortName(run, 'loss'));
-        const chart = readSeries(store.db, { run, key: 'loss', points: 1000, axis });
+        const short = answerNow(store, readShortSeries([{ run, key: 'loss' }], axis, 100)).get(
+          shortName(run, 'loss'),
+        );
+        const chart = answerNow(store, readSeries({ run, key: 'loss', points: 1000, axis }));
         expect(short?.lines.map(({ writer, segment }) => [writer, segment])).toEqual(
           chart.lines.map(({ writer, segment }) => [writer, segment]),
         );
@@ -49,7 +52,7 @@ it('leaves out what is longer, unknown or removed', () => {
   });
   addRun(store, { id: 'b', own: { removed: 1 }, metrics: { short: [[0, 1]] } });
   const asked = ['a', 'b', 'c'].flatMap((run) => ['short', 'long', 'none'].map((key) => ({ run, key })));
-  expect([...readShortSeries(store, asked, 'time', 10).values()]).toEqual([
+  expect([...answerNow(store, readShortSeries(asked, 'time', 10)).values()]).toEqual([
     {
       run: 'a',
       key: 'short',

@@ -1,8 +1,9 @@
 import { WaddleError } from '../errors/waddle-error.ts';
 import { decodeNumber, encodeNumber } from '../events/line.ts';
+import type { SqlValue } from '../store/question.ts';
 import type { Sort } from './columns.ts';
 import { fieldText } from './fields.ts';
-import { OWN_SQL, type Sql, type SqlValue, STAT_SQL } from './filter-sql.ts';
+import { OWN_SQL, type Sql, STAT_SQL } from './filter-sql.ts';
 
 /**
  * The order of a table of runs, as columns that are never NULL: `rank` (0 numbers, 1 texts, 2 NaN, 3 no value: in both
@@ -28,19 +29,21 @@ interface Key {
   descending: boolean;
 }
 
+/** Not 0: in an ORDER BY that is the number of a column. */
+const NO_NUMBER = 'CAST(0 AS DOUBLE PRECISION)';
+
 /** What a field sorts by: an SQL rank, number and text over the join. */
 function sortExpressions(sort: Sort | undefined): { join: Sql; rank: string; number: string; text: string } {
   const none: Sql = { text: '', values: [] };
-  if (sort === undefined) return { join: none, rank: '0.0', number: '0.0', text: "''" };
+  if (sort === undefined) return { join: none, rank: '0.0', number: NO_NUMBER, text: "''" };
   const { field } = sort;
   if (field.of === 'run') {
     const sql = OWN_SQL[field.name];
     const numeric = field.name === 'started_at' || field.name === 'ended_at' || field.name === 'duration';
     return {
       join: none,
-      rank: `iif(${sql} IS NULL, 3, ${numeric ? 0 : 1})`,
-      // Not 0: in an ORDER BY that is the number of a column.
-      number: numeric ? `coalesce(${sql}, 0)` : '0.0',
+      rank: `CASE WHEN ${sql} IS NULL THEN 3 ELSE ${numeric ? 0 : 1} END`,
+      number: numeric ? `coalesce(${sql}, 0)` : NO_NUMBER,
       text: numeric ? "''" : `coalesce(${sql}, '')`,
     };
   }
@@ -51,21 +54,21 @@ function sortExpressions(sort: Sort | undefined): { join: Sql; rank: string; num
         text: 'LEFT JOIN metric_summaries m ON m.run = r.num AND m.key = ?',
         values: [field.key],
       },
-      rank: `iif(${value} IS NULL, iif(${isNan}, 2, 3), 0)`,
-      number: `coalesce(${value}, 0)`,
+      rank: `CASE WHEN ${value} IS NOT NULL THEN 0 WHEN ${isNan} THEN 2 ELSE 3 END`,
+      number: `CAST(coalesce(${value}, 0) AS DOUBLE PRECISION)`,
       text: "''",
     };
   }
   const [table, value] = field.of === 'param' ? ['param_leaves', 's.text'] : ['tags', 's.value'];
   const held = `waddle_number(${value})`;
   const asNumber =
-    field.of === 'param' ? `iif(s.type = 'number', s.number, iif(s.type = 'string', ${held}, NULL))` : held;
+    field.of === 'param' ? `CASE s.type WHEN 'number' THEN s.number WHEN 'string' THEN ${held} END` : held;
   const missing = field.of === 'param' ? "(s.key IS NULL OR s.type = 'null')" : 's.key IS NULL';
   return {
     join: { text: `LEFT JOIN ${table} s ON s.run = r.num AND s.key = ?`, values: [field.key] },
     rank: `CASE WHEN ${missing} THEN 3 WHEN ${asNumber} IS NOT NULL THEN 0 ELSE 1 END`,
     number: `coalesce(${asNumber}, 0)`,
-    text: `iif(${missing} OR ${asNumber} IS NOT NULL, '', ${value})`,
+    text: `CASE WHEN ${missing} OR ${asNumber} IS NOT NULL THEN '' ELSE ${value} END`,
   };
 }
 
@@ -110,14 +113,14 @@ export function runOrder(sort: Sort | undefined): RunOrder {
 }
 
 function orderBy(keys: readonly Key[], expression: (key: Key) => string): string {
-  return keys.map((key) => `${expression(key)}${key.descending ? ' DESC' : ''}`).join(', ');
+  return keys.map((key) => `${expression(key)}${key.descending ? ' DESC NULLS LAST' : ''}`).join(', ');
 }
 
 /** (a, b, …) after (?, ?, …), key by key. */
 function afterPlace(keys: readonly Key[], place: readonly SqlValue[]): Sql {
   const [key, ...rest] = keys;
   const [value = null, ...others] = place;
-  if (key === undefined) return { text: '0', values: [] };
+  if (key === undefined) return { text: 'FALSE', values: [] };
   const inner = afterPlace(rest, others);
   const operator = key.descending ? '<' : '>';
   return {
@@ -136,9 +139,9 @@ function readCursor(cursor: string, signature: string): SqlValue[] {
   if (Array.isArray(value) && value.length === 6 && value[0] === signature) {
     const [rank, number, text, started, id] = value.slice(1) as unknown[];
     const decoded = decodeNumber(number);
-    const numbers = typeof rank === 'number' && decoded !== undefined && typeof started === 'number';
+    const numbers = Number.isInteger(rank) && decoded !== undefined && typeof started === 'number';
     if (numbers && typeof text === 'string' && typeof id === 'string')
-      return [rank, decoded, text, started, id];
+      return [Number(rank), decoded, text, started, id];
   }
   throw new WaddleError(
     'cursor-invalid',

@@ -252,7 +252,7 @@ describe('console', () => {
 describe('artifacts', () => {
   it('give their bytes, whole and in ranges, and 304', async () => {
     const a = server.job(A);
-    const { sha256, size } = putBytes(server.options.layout.blobs, Buffer.from('0123456789'));
+    const { sha256, size } = putBytes(server.layout.blobs, Buffer.from('0123456789'));
     a.append({ k: 'artifact', t: 1_764_000_001, name: 'a/b.txt', kind: 'log', type: 'file', sha256, size });
     const inline = Buffer.from('{"w": 1}');
     a.append({
@@ -260,7 +260,7 @@ describe('artifacts', () => {
       t: 1_764_000_002,
       name: 'weights.json',
       type: 'file',
-      sha256: putBytes(server.options.layout.blobs, inline).sha256,
+      sha256: putBytes(server.layout.blobs, inline).sha256,
       size: inline.length,
       inline: inline.toString('base64'),
     });
@@ -303,7 +303,7 @@ describe('artifacts', () => {
 
   it('of a folder are a listing, and files by their path in it', async () => {
     const a = server.job(A);
-    const { blobs } = server.options.layout;
+    const { blobs } = server.layout;
     const one = putBytes(blobs, Buffer.from('one'));
     const manifest = putBytes(
       blobs,

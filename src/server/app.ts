@@ -29,7 +29,6 @@ import { editRoutes } from './routes/edit-routes.ts';
 import { metaRoutes } from './routes/meta-routes.ts';
 import { runRoutes } from './routes/run-routes.ts';
 import type { Shared } from './shared.ts';
-import { StoreHandle } from './store-handle.ts';
 import { validatorOf } from './validate.ts';
 
 export interface App {
@@ -45,12 +44,12 @@ const MESSAGE_LIMIT = 4 * 1024 * 1024;
 const HEADER_TIMEOUT_MS = 10_000;
 
 export async function buildApp(options: ServerOptions): Promise<App> {
-  const handle = new StoreHandle(options.openStore);
+  const { engine } = options;
   const shared: Shared = {
     options,
-    handle,
-    hub: new LiveHub(handle, options.bug),
-    editor: new Editor(options, () => handle.store),
+    engine,
+    hub: new LiveHub(engine, options.bug),
+    editor: new Editor(engine, options.changes),
     holders: holdersOf(options),
     startedAt: Date.now() / 1000,
   };
@@ -85,7 +84,7 @@ export async function buildApp(options: ServerOptions): Promise<App> {
       shared.hub.close();
       shared.holders.close();
       for (const instance of instances) await instance.close();
-      handle.close();
+      await engine.close();
     },
   };
 }

@@ -2,15 +2,13 @@
  * An artifact's bytes over HTTP. They come from whatever a job logged, so the browser is told to treat them as nothing
  * more than they claim: never sniffed, never scripted, never with the dashboard's rights.
  */
-import { createReadStream, statSync } from 'node:fs';
 import { extname } from 'node:path';
 import { Readable } from 'node:stream';
-import { blobPath, isSha256, missingBlob } from '../blobs/blob-store.ts';
-import { readManifest } from '../blobs/folder-manifest.ts';
+import { isSha256, missingBlob } from '../blobs/blob-store.ts';
 import { WaddleError } from '../errors/waddle-error.ts';
-import type { Layout } from '../journal/layout.ts';
 import type { ArtifactQuery, FolderListing } from '../protocol/api.ts';
-import type { Store } from '../store/open.ts';
+import { row as one, type Question } from '../store/question.ts';
+import type { BlobSource } from './blob-source.ts';
 import type { KnownRun } from './runs.ts';
 
 export interface FoundArtifact {
@@ -23,28 +21,25 @@ export interface FoundArtifact {
 }
 
 /** An artifact of a run by its SHA-256 or, the newest, by its name. @throws WaddleError `artifact-not-found` */
-export function findArtifact(
-  store: Store,
-  run: KnownRun,
-  named: string,
-  query: ArtifactQuery,
-): FoundArtifact {
+export function* findArtifact(run: KnownRun, named: string, query: ArtifactQuery): Question<FoundArtifact> {
+  const columns = 'name, type, sha256, size, mime, inline';
   const bySha = isSha256(named)
-    ? store
-        .prepare(
-          `SELECT name, type, sha256, size, mime, inline FROM artifacts WHERE run = ? AND sha256 = ?
-           ORDER BY name = ? DESC, created_at DESC, writer DESC, place DESC LIMIT 1`,
-        )
-        .get(run.num, named, query.name ?? '')
+    ? yield* one(
+        `SELECT ${columns} FROM artifacts WHERE run = ? AND sha256 = ?
+         ORDER BY CASE WHEN name = ? THEN 0 ELSE 1 END, created_at DESC, writer DESC, place DESC LIMIT 1`,
+        run.num,
+        named,
+        query.name ?? '',
+      )
     : undefined;
   const row =
     bySha ??
-    store
-      .prepare(
-        `SELECT name, type, sha256, size, mime, inline FROM artifacts WHERE run = ? AND name = ?
-         ORDER BY created_at DESC, writer DESC, place DESC LIMIT 1`,
-      )
-      .get(run.num, named);
+    (yield* one(
+      `SELECT ${columns} FROM artifacts WHERE run = ? AND name = ?
+       ORDER BY created_at DESC, writer DESC, place DESC LIMIT 1`,
+      run.num,
+      named,
+    ));
   if (row === undefined) {
     throw new WaddleError(
       'artifact-not-found',
@@ -62,15 +57,25 @@ export function findArtifact(
   };
 }
 
+interface FolderFile {
+  path: string;
+  size: number;
+  sha256: string;
+}
+
 /** The files of a folder. @throws WaddleError where its manifest is missing or is none */
-export function listFolder(layout: Layout, run: KnownRun, artifact: FoundArtifact): FolderListing {
+export async function listFolder(
+  blobs: BlobSource,
+  run: KnownRun,
+  artifact: FoundArtifact,
+): Promise<FolderListing> {
   const base = `/api/runs/${run.id}/artifacts/${artifact.sha256}`;
   const name = encodeURIComponent(artifact.name.toWellFormed());
   return {
     name: artifact.name,
     sha256: artifact.sha256,
     size: artifact.size,
-    files: manifestOf(layout, artifact).map(({ path, size, sha256 }) => ({
+    files: (await manifestOf(blobs, artifact)).map(({ path, size, sha256 }) => ({
       path,
       size,
       sha256,
@@ -79,12 +84,9 @@ export function listFolder(layout: Layout, run: KnownRun, artifact: FoundArtifac
   };
 }
 
-function manifestOf(
-  layout: Layout,
-  artifact: FoundArtifact,
-): { path: string; size: number; sha256: string }[] {
-  const entries = readEntries(layout, artifact);
-  return entries.filter((entry): entry is { path: string; size: number; sha256: string } => {
+async function manifestOf(blobs: BlobSource, artifact: FoundArtifact): Promise<FolderFile[]> {
+  const entries = await readEntries(blobs, artifact);
+  return entries.filter((entry): entry is FolderFile => {
     const { path, size, sha256 } = (entry ?? {}) as Record<string, unknown>;
     return (
       typeof path === 'string' && typeof size === 'number' && typeof sha256 === 'string' && isSha256(sha256)
@@ -92,14 +94,21 @@ function manifestOf(
   });
 }
 
+/** Bytes of a manifest at most: some 300,000 files. */
+const MAX_MANIFEST = 64 * 1024 * 1024;
+
 /** @throws WaddleError `manifest-invalid`, `blob-missing` */
-function readEntries(layout: Layout, artifact: FoundArtifact): unknown[] {
-  try {
-    if (artifact.inline === null) return readManifest(layout.blobs, artifact.sha256);
-    const value: unknown = JSON.parse(Buffer.from(artifact.inline).toString('utf8'));
-    if (Array.isArray(value)) return value;
-  } catch (error) {
-    if (error instanceof WaddleError) throw error;
+async function readEntries(blobs: BlobSource, artifact: FoundArtifact): Promise<unknown[]> {
+  const size = artifact.inline?.byteLength ?? (await sizeOf(blobs, artifact.sha256));
+  if (size <= MAX_MANIFEST) {
+    const body = await open(blobs, artifact, 0, size - 1);
+    const bytes = Buffer.concat(await body.toArray());
+    try {
+      const value: unknown = JSON.parse(bytes.toString('utf8'));
+      if (Array.isArray(value)) return value;
+    } catch {
+      // Not JSON: below.
+    }
   }
   throw new WaddleError(
     'manifest-invalid',
@@ -109,8 +118,12 @@ function readEntries(layout: Layout, artifact: FoundArtifact): unknown[] {
 }
 
 /** One file of a folder, by its path in the manifest: no path of the disk is made of it. */
-export function fileOfFolder(layout: Layout, artifact: FoundArtifact, path: string): FoundArtifact {
-  const entry = manifestOf(layout, artifact).find((file) => file.path === path);
+export async function fileOfFolder(
+  blobs: BlobSource,
+  artifact: FoundArtifact,
+  path: string,
+): Promise<FoundArtifact> {
+  const entry = (await manifestOf(blobs, artifact)).find((file) => file.path === path);
   if (entry === undefined) {
     throw new WaddleError(
       'file-not-found',
@@ -122,14 +135,14 @@ export function fileOfFolder(layout: Layout, artifact: FoundArtifact, path: stri
 }
 
 export interface BytesReply {
-  status: 200 | 206 | 304 | 416;
+  status: 200 | 206 | 302 | 304 | 416;
   headers: Record<string, string>;
   body: Readable | null;
 }
 
 /** @throws WaddleError `blob-missing` */
-export function bytesReply(
-  layout: Layout,
+export async function bytesReply(
+  blobs: BlobSource,
   file: FoundArtifact,
   request: {
     range: string | undefined;
@@ -137,9 +150,9 @@ export function bytesReply(
     ifNoneMatch: string | undefined;
     download: boolean;
   },
-): BytesReply {
+): Promise<BytesReply> {
   const etag = `"${file.sha256}"`;
-  const size = file.inline?.byteLength ?? sizeOf(layout, file.sha256);
+  const size = file.inline?.byteLength ?? (await sizeOf(blobs, file.sha256));
   const headers: Record<string, string> = {
     ...contentHeaders(file, request.download),
     etag,
@@ -150,6 +163,14 @@ export function bytesReply(
   if (request.ifNoneMatch?.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag)) {
     return { status: 304, headers, body: null };
   }
+  // Only as a download: within a page its own headers must hold, and its own address.
+  if (request.download && file.inline === null && blobs.address !== undefined) {
+    const { 'content-type': type = '', 'content-disposition': disposition = '' } = headers;
+    const location = await blobs.address(file.sha256, { type, disposition });
+    if (location !== null) {
+      return { status: 302, headers: { location, 'cache-control': 'no-store' }, body: null };
+    }
+  }
   const asked = request.ifRange === undefined || request.ifRange === etag ? request.range : undefined;
   const range = asked === undefined ? undefined : readRange(asked, size);
   if (range === 'outside') {
@@ -158,19 +179,21 @@ export function bytesReply(
   const { start, end } = range ?? { start: 0, end: size - 1 };
   headers['content-length'] = String(end - start + 1);
   if (range !== undefined) headers['content-range'] = `bytes ${start}-${end}/${size}`;
-  return { status: range === undefined ? 200 : 206, headers, body: open(layout, file, start, end) };
+  return { status: range === undefined ? 200 : 206, headers, body: await open(blobs, file, start, end) };
 }
 
-function sizeOf(layout: Layout, sha256: string): number {
-  const stat = statSync(blobPath(layout.blobs, sha256), { throwIfNoEntry: false });
-  if (stat === undefined) throw missingBlob(sha256);
-  return stat.size;
+async function sizeOf(blobs: BlobSource, sha256: string): Promise<number> {
+  const size = await blobs.size(sha256);
+  if (size === null) throw missingBlob(sha256);
+  return size;
 }
 
-function open(layout: Layout, file: FoundArtifact, start: number, end: number): Readable {
+async function open(blobs: BlobSource, file: FoundArtifact, start: number, end: number): Promise<Readable> {
   if (file.inline !== null) return Readable.from([Buffer.from(file.inline.subarray(start, end + 1))]);
   if (end < start) return Readable.from([]);
-  return createReadStream(blobPath(layout.blobs, file.sha256), { start, end });
+  const body = await blobs.read(file.sha256, { start, end });
+  if (body === null) throw missingBlob(file.sha256);
+  return body;
 }
 
 /** One range (RFC 9110, 14.2); several at once, or what is no range, get the whole. */

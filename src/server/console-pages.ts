@@ -4,10 +4,11 @@
  */
 import { WaddleError } from '../errors/waddle-error.ts';
 import type { ConsoleLine, ConsolePage, ConsoleQuery } from '../protocol/api.ts';
-import { readConsistently } from '../query/consistent-read.ts';
-import type { Store } from '../store/open.ts';
-
-type Row = Record<string, unknown>;
+import { containing } from '../query/text-sql.ts';
+import { type Question, type Row, rows, together } from '../store/question.ts';
+import { formatCursor } from './live/cursor.ts';
+import { nowCursor } from './live/stream-state.ts';
+import { knownRun } from './runs.ts';
 
 /** `at` of a line: its stream and number; with the place of the other stream it can be found again. */
 interface Place {
@@ -33,52 +34,45 @@ export function consoleLine(row: Row): ConsoleLine {
   };
 }
 
-/** @throws WaddleError `place-invalid` */
-export function readConsolePage(
-  store: Store,
-  run: { num: number },
-  query: ConsoleQuery,
-  cursor: string,
-): ConsolePage {
+/** @throws WaddleError `run-not-found`, `place-invalid` */
+export function* readConsolePage(id: string, query: ConsoleQuery): Question<ConsolePage> {
+  const run = yield* knownRun(id);
   const limit = query.limit ?? DEFAULT_LINES;
-  return readConsistently(store.db, () => {
-    const attempts = attemptsOf(store, run.num).filter(
-      ({ name }) => query.attempt === undefined || name === query.attempt,
-    );
-    const after = query.after === undefined ? undefined : readPlace(query.after);
-    const before = query.before === undefined ? undefined : readPlace(query.before);
-    const backwards = after === undefined && (before !== undefined || query.tail === true);
-    const source: Source = { store, run: run.num, query };
-    const lines = backwards
-      ? lastLines(source, attempts, before, limit + 1)
-      : firstLines(source, attempts, after, limit + 1);
-    const more = lines.length > limit;
-    if (more) {
-      if (backwards) lines.shift();
-      else lines.pop();
-    }
-    let kept = lines;
-    let moreAfter = backwards ? before !== undefined : more;
-    if (!backwards && before !== undefined) {
-      kept = lines.filter((line) => comesBefore(readPlace(line.at), before));
-      if (kept.length < lines.length) moreAfter = false;
-    }
-    return {
-      lines: kept,
-      more_before: backwards ? more : after !== undefined,
-      more_after: moreAfter,
-      total: attempts.reduce((sum, { lengths }) => {
-        if (query.stream === 'stdout') return sum + lengths[0];
-        if (query.stream === 'stderr') return sum + lengths[1];
-        return sum + lengths[0] + lengths[1];
-      }, 0),
-      cursor,
-    };
-  });
+  const attempts = (yield* attemptsOf(run.num)).filter(
+    ({ name }) => query.attempt === undefined || name === query.attempt,
+  );
+  const after = query.after === undefined ? undefined : readPlace(query.after);
+  const before = query.before === undefined ? undefined : readPlace(query.before);
+  const backwards = after === undefined && (before !== undefined || query.tail === true);
+  const source: Source = { run: run.num, query };
+  const lines = backwards
+    ? yield* lastLines(source, attempts, before, limit + 1)
+    : yield* firstLines(source, attempts, after, limit + 1);
+  const more = lines.length > limit;
+  if (more) {
+    if (backwards) lines.shift();
+    else lines.pop();
+  }
+  let kept = lines;
+  let moreAfter = backwards ? before !== undefined : more;
+  if (!backwards && before !== undefined) {
+    kept = lines.filter((line) => comesBefore(readPlace(line.at), before));
+    if (kept.length < lines.length) moreAfter = false;
+  }
+  return {
+    lines: kept,
+    more_before: backwards ? more : after !== undefined,
+    more_after: moreAfter,
+    total: attempts.reduce((sum, { lengths }) => {
+      if (query.stream === 'stdout') return sum + lengths[0];
+      if (query.stream === 'stderr') return sum + lengths[1];
+      return sum + lengths[0] + lengths[1];
+    }, 0),
+    cursor: formatCursor(yield* nowCursor()),
+  };
 }
 
 interface Source {
-  store: Store;
   run: number;
   query: ConsoleQuery;
 }
@@ -91,32 +85,34 @@ interface Attempt {
   lengths: [number, number];
 }
 
-function attemptsOf(store: Store, run: number): Attempt[] {
+function* attemptsOf(run: number): Question<Attempt[]> {
   // From one attempt to the next, and to the last line of each stream, without reading what lies between.
-  const rows = store
-    .prepare(
-      `WITH RECURSIVE names (attempt) AS (
-         SELECT min(attempt) FROM console WHERE run = ?1
-         UNION ALL
-         SELECT (SELECT min(attempt) FROM console WHERE run = ?1 AND attempt > names.attempt)
-         FROM names WHERE attempt IS NOT NULL)
-       SELECT attempt,
-         (SELECT max(n) + 1 FROM console WHERE run = ?1 AND attempt = names.attempt AND stream = 1) AS out,
-         (SELECT max(n) + 1 FROM console WHERE run = ?1 AND attempt = names.attempt AND stream = 2) AS err
-       FROM names WHERE attempt IS NOT NULL`,
-    )
-    .all(run);
+  const found = yield* rows(
+    `WITH RECURSIVE names (attempt) AS (
+       SELECT min(attempt) FROM console WHERE run = ?
+       UNION ALL
+       SELECT (SELECT min(attempt) FROM console WHERE run = ? AND attempt > names.attempt)
+       FROM names WHERE attempt IS NOT NULL)
+     SELECT attempt,
+       (SELECT max(n) + 1 FROM console WHERE run = ? AND attempt = names.attempt AND stream = 1) AS out_end,
+       (SELECT max(n) + 1 FROM console WHERE run = ? AND attempt = names.attempt AND stream = 2) AS err_end
+     FROM names WHERE attempt IS NOT NULL`,
+    run,
+    run,
+    run,
+    run,
+  );
   const numbers = new Map(
-    store
-      .prepare('SELECT attempt, number FROM attempts WHERE run = ?')
-      .all(run)
-      .map((row) => [String(row.attempt), Number(row.number)]),
+    (yield* rows('SELECT attempt, number FROM attempts WHERE run = ?', run)).map((row) => [
+      String(row.attempt),
+      Number(row.number),
+    ]),
   );
   const order = (name: string) => numbers.get(name) ?? Number.MAX_SAFE_INTEGER;
-  return rows
+  return found
     .map((row) => ({
       name: String(row.attempt),
-      lengths: [Number(row.out ?? 0), Number(row.err ?? 0)] as [number, number],
+      lengths: [Number(row.out_end ?? 0), Number(row.err_end ?? 0)] as [number, number],
     }))
     .sort((a, b) => order(a.name) - order(b.name) || (a.name < b.name ? -1 : 1))
     .map((attempt, index) => ({ ...attempt, index }));
@@ -146,33 +142,51 @@ function comesBefore(a: Place, b: Place): boolean {
   return a.before[0] + a.before[1] < b.before[0] + b.before[1];
 }
 
-/** Up to `count` lines of one stream from `from` on, or before `to` and then the last of them, in order. */
-function streamLines(
-  source: Source,
-  attempt: Attempt,
-  stream: 1 | 2,
-  range: { from: number; count: number; backwards: boolean },
-): Row[] {
-  const { store, run, query } = source;
-  if (query.stream !== undefined && (query.stream === 'stdout' ? 1 : 2) !== stream) return [];
-  const search =
-    query.q === undefined || query.q === '' ? undefined : `%${query.q.replace(/[\\%_]/g, '\\$&')}%`;
-  const { from, count, backwards } = range;
-  return store
-    .prepare(
-      `SELECT attempt, stream, n, ts, partial, text FROM console
-       WHERE run = ? AND attempt = ? AND stream = ? AND n ${backwards ? '<' : '>='} ?
-       ${search === undefined ? '' : "AND text LIKE ? ESCAPE '\\'"} ORDER BY n ${backwards ? 'DESC' : ''} LIMIT ?`,
-    )
-    .all(run, attempt.name, stream, from, ...(search === undefined ? [] : [search]), count);
+interface LineRange {
+  from: number;
+  count: number;
+  backwards: boolean;
 }
 
-function firstLines(
+/** Up to `count` lines of one stream from `from` on, or before it and then the last of them, in order. */
+function* streamLines(source: Source, attempt: Attempt, stream: 1 | 2, range: LineRange): Question<Row[]> {
+  const { run, query } = source;
+  if (query.stream !== undefined && (query.stream === 'stdout' ? 1 : 2) !== stream) return [];
+  const search = query.q === undefined || query.q === '' ? undefined : containing(query.q);
+  const { from, count, backwards } = range;
+  return yield* rows(
+    `SELECT attempt, stream, n, ts, partial, text FROM console
+     WHERE run = ? AND attempt = ? AND stream = ? AND n ${backwards ? '<' : '>='} ?
+     ${search === undefined ? '' : "AND text LIKE ? ESCAPE '\\'"} ORDER BY n ${backwards ? 'DESC' : ''} LIMIT ?`,
+    run,
+    attempt.name,
+    stream,
+    from,
+    ...(search === undefined ? [] : [search]),
+    count,
+  );
+}
+
+/** Lines of both streams, each from its own number. */
+function* bothStreams(
+  source: Source,
+  attempt: Attempt,
+  [out, err]: [number, number],
+  range: Omit<LineRange, 'from'>,
+): Question<[Row[], Row[]]> {
+  const [first = [], second = []] = yield* together([
+    streamLines(source, attempt, 1, { ...range, from: out }),
+    streamLines(source, attempt, 2, { ...range, from: err }),
+  ]);
+  return [first, second];
+}
+
+function* firstLines(
   source: Source,
   attempts: Attempt[],
   after: Place | undefined,
   count: number,
-): ConsoleLine[] {
+): Question<ConsoleLine[]> {
   const lines: ConsoleLine[] = [];
   for (const attempt of attempts) {
     if (lines.length >= count) break;
@@ -183,8 +197,7 @@ function firstLines(
       next[1] = after.before[1] + (after.stream === 2 ? 1 : 0);
     }
     const wanted = count - lines.length;
-    const out = streamLines(source, attempt, 1, { from: next[0], count: wanted, backwards: false });
-    const err = streamLines(source, attempt, 2, { from: next[1], count: wanted, backwards: false });
+    const [out, err] = yield* bothStreams(source, attempt, next, { count: wanted, backwards: false });
     let [i, j] = [0, 0];
     while (lines.length < count) {
       const [a, b] = [out[i], err[j]];
@@ -205,12 +218,12 @@ function firstLines(
   return lines;
 }
 
-function lastLines(
+function* lastLines(
   source: Source,
   attempts: Attempt[],
   before: Place | undefined,
   count: number,
-): ConsoleLine[] {
+): Question<ConsoleLine[]> {
   const lines: ConsoleLine[] = [];
   for (const attempt of attempts.toReversed()) {
     if (lines.length >= count) break;
@@ -218,8 +231,7 @@ function lastLines(
     const end: [number, number] =
       before?.attempt === attempt.index ? [...before.before] : [...attempt.lengths];
     const wanted = count - lines.length;
-    const out = streamLines(source, attempt, 1, { from: end[0], count: wanted, backwards: true });
-    const err = streamLines(source, attempt, 2, { from: end[1], count: wanted, backwards: true });
+    const [out, err] = yield* bothStreams(source, attempt, end, { count: wanted, backwards: true });
     let [i, j] = [0, 0];
     while (lines.length < count) {
       const [a, b] = [out[i], err[j]];

@@ -2,86 +2,90 @@
 import { WaddleError } from '../errors/waddle-error.ts';
 import { eventTime } from '../events/line.ts';
 import type { Event, EventOf } from '../events/schema.ts';
-import { appendWhole } from '../journal/append-whole.ts';
-import { amendHead } from '../journal/head.ts';
-import { runFolder } from '../journal/layout.ts';
 import type { Edited, RunPatch } from '../protocol/api.ts';
 import { nextClock } from '../store/find-run.ts';
-import type { Store } from '../store/open.ts';
+import { type Engine, type Question, together } from '../store/question.ts';
 import { formatCursor } from './live/cursor.ts';
-import { nowCursor } from './live/frames.ts';
-import type { ServerOptions } from './options.ts';
-import { knownRun } from './runs.ts';
+import { nowCursor } from './live/stream-state.ts';
+import { type KnownRun, knownRun } from './runs.ts';
 
 type Change = Pick<EventOf<'edit'>, 'field' | 'key' | 'value'>;
+
+/** Events of a run's own journal of edits, or (null) of the project's. */
+export interface Changes {
+  run: string | null;
+  events: readonly Event[];
+}
+
+/** Where a person's changes are kept. */
+export interface ChangeLog {
+  /**
+   * Writes the events durably, then brings the engine up to them and wakes who listens. A failure to do the latter is
+   * none: they are read later. @throws WaddleError `not-written`; what comes before in the list may have been written
+   */
+  append(changes: readonly Changes[]): Promise<void>;
+  /** Sees to it that a job that was asked to stop does so. */
+  stop(run: string, graceSeconds: number): Promise<void>;
+}
 
 const DEFAULT_GRACE_S = 30;
 
 export class Editor {
-  readonly #options: ServerOptions;
-  readonly #store: () => Store;
+  readonly #engine: Engine;
+  readonly #log: ChangeLog;
 
-  constructor(options: ServerOptions, store: () => Store) {
-    this.#options = options;
-    this.#store = store;
+  constructor(engine: Engine, log: ChangeLog) {
+    this.#engine = engine;
+    this.#log = log;
   }
 
   /** @throws WaddleError `run-not-found`, `tag-invalid`, `not-written`; then nothing was changed */
-  patch(ids: readonly string[], patch: RunPatch): Edited {
-    const store = this.#store();
-    const runs = unique(ids).map((id) => knownRun(store, id).id);
+  async patch(ids: readonly string[], patch: RunPatch): Promise<Edited> {
+    const known = await this.#engine.answer(knownRuns(ids, { removed: false }));
     const changes = changesOf(patch);
+    let { clock } = known;
+    const runs = known.runs.map((run) => run.id);
     if (changes.length > 0) {
-      let clock = nextClock(store);
-      for (const run of runs) {
-        const events = changes.map(
-          (change): Event => ({ k: 'edit', t: eventTime(), clock: clock++, ...change }),
-        );
-        const folder = runFolder(this.#options.layout, run);
-        this.#append(folder, 'edits', run, events);
-        const named = changes.findLast((change) => change.field === 'name')?.value;
-        if (typeof named === 'string') amendHead(folder, { name: named });
-      }
+      await this.#log.append(
+        runs.map((run) => ({
+          run,
+          events: changes.map((change): Event => ({ k: 'edit', t: eventTime(), clock: clock++, ...change })),
+        })),
+      );
     }
     return this.#done(runs);
   }
 
-  remove(ids: readonly string[], removed: boolean): Edited {
-    const store = this.#store();
-    const runs = unique(ids).map((id) => knownRun(store, id, { removed: true }).id);
-    let clock = nextClock(store);
+  async remove(ids: readonly string[], removed: boolean): Promise<Edited> {
+    const known = await this.#engine.answer(knownRuns(ids, { removed: true }));
+    let { clock } = known;
+    const runs = known.runs.map((run) => run.id);
     const k = removed ? 'remove' : 'restore';
     const events = runs.map((run): Event => ({ k, t: eventTime(), run, clock: clock++ }));
-    this.#append(this.#options.layout.projectJournals, 'project', null, events);
-    for (const run of runs) amendHead(runFolder(this.#options.layout, run), { removed });
+    await this.#log.append([{ run: null, events }]);
     return this.#done(runs);
   }
 
   /** Asks running jobs to stop; those that have ended are passed over. */
   async stop(ids: readonly string[], grace: number = DEFAULT_GRACE_S): Promise<Edited> {
-    const store = this.#store();
-    const runs = unique(ids)
-      .map((id) => knownRun(store, id))
-      .filter((run) => run.status === 'running');
-    await Promise.all(runs.map((run) => this.#options.stop(run.id, grace)));
-    return this.#done(runs.map((run) => run.id));
+    const known = await this.#engine.answer(knownRuns(ids, { removed: false }));
+    const runs = known.runs.filter((run) => run.status === 'running').map((run) => run.id);
+    await Promise.all(runs.map((run) => this.#log.stop(run, grace)));
+    return this.#done(runs);
   }
 
-  #done(runs: string[]): Edited {
-    const store = this.#store();
-    this.#options.catchUp(store, runs);
-    return { runs, cursor: formatCursor(nowCursor(store)) };
-  }
-
-  #append(folder: string, role: 'edits' | 'project', run: string | null, events: readonly Event[]): void {
-    const client = `waddle-server ${this.#options.version}`;
-    // Whoever reads the hint may be elsewhere: it does not tell where the folder lies.
-    appendWhole({ folder, role, run, client }, events, 'the project folder');
+  async #done(runs: string[]): Promise<Edited> {
+    return { runs, cursor: formatCursor(await this.#engine.answer(nowCursor())) };
   }
 }
 
-function unique(ids: readonly string[]): string[] {
-  return [...new Set(ids)];
+/** Each run once, and the clock of the next edit. @throws WaddleError `run-not-found` */
+function* knownRuns(
+  ids: readonly string[],
+  options: { removed: boolean },
+): Question<{ runs: KnownRun[]; clock: number }> {
+  const runs = yield* together([...new Set(ids)].map((id) => knownRun(id, options)));
+  return { runs, clock: yield* nextClock() };
 }
 
 function changesOf(patch: RunPatch): Change[] {

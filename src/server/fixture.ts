@@ -5,17 +5,19 @@ import { join } from 'node:path';
 import { parseLine } from '../events/line.ts';
 import type { Event } from '../events/schema.ts';
 import { listJournals, listRuns } from '../journal/discover.ts';
-import { layoutOf, runFolder } from '../journal/layout.ts';
+import { type Layout, layoutOf, runFolder } from '../journal/layout.ts';
 import { ensureProjectFolder } from '../journal/project-folder.ts';
 import { openPlainBytes, readLines } from '../journal/reader.ts';
 import { JournalWriter } from '../journal/writer.ts';
 import { Applier } from '../store/apply.ts';
 import { openStore, type Store } from '../store/open.ts';
 import { type App, buildApp } from './app.ts';
+import { localParts } from './local-parts.ts';
 import type { ServerOptions } from './options.ts';
 
 export interface Fixture extends App {
   folder: string;
+  layout: Layout;
   options: ServerOptions;
   /** Stops that were asked for. */
   stopped: { run: string; grace: number }[];
@@ -37,30 +39,35 @@ export async function startFixture(changes: Partial<ServerOptions> = {}): Promis
   const file = join(layout.root, 'waddle.sqlite');
   const stopped: Fixture['stopped'] = [];
   const bugs: unknown[] = [];
-  const options: ServerOptions = {
+  const parts = localParts({
     layout,
     version: '0.0.0-test',
     openStore: () => openStore(file),
     catchUp: (store) => {
       if (!store.readOnly) readJournals(store, folder);
     },
-    diff: async () => '',
     stop: async (run, grace) => void stopped.push({ run, grace }),
+    bug: (error) => void bugs.push(error),
+  });
+  const { engine } = parts;
+  const options: ServerOptions = {
+    ...parts,
+    diff: async () => '',
     dashboard: join(folder, 'page'),
     access: { host: '127.0.0.1', allowedHosts: [], token: null, cookie: 'waddle_test' },
     ports: { http: 8080, ws: null },
     held: false,
-    bug: (error) => void bugs.push(error),
     ...changes,
   };
   const app = await buildApp(options);
   return {
     ...app,
     folder,
+    layout,
     options,
     stopped,
     bugs,
-    store: () => app.shared.handle.store,
+    store: () => engine.store,
     job: (id, start = {}) => {
       const journal = JournalWriter.open({
         folder: runFolder(layout, id),
@@ -80,8 +87,8 @@ export async function startFixture(changes: Partial<ServerOptions> = {}): Promis
       return journal;
     },
     ingest: () => {
-      readJournals(app.shared.handle.store, folder);
-      app.shared.hub.look();
+      readJournals(engine.store, folder);
+      engine.look();
     },
     remove: async () => {
       await app.close();

@@ -146,7 +146,7 @@ describe('on loopback', () => {
   it('gives a hostile artifact no way to run as the dashboard', async () => {
     const a = server.job(A);
     const html = '<script>fetch("/api/runs")</script>';
-    const { sha256, size } = putBytes(server.options.layout.blobs, Buffer.from(html));
+    const { sha256, size } = putBytes(server.layout.blobs, Buffer.from(html));
     const names: [name: string, mime: string | null][] = [
       ['page.html', 'text/html'],
       ['x.svg', 'image/svg+xml'],

@@ -3,12 +3,11 @@ import { WaddleError } from '../errors/waddle-error.ts';
 import type { SeriesColumn, SeriesRequest } from '../protocol/api.ts';
 import { type EncodableSeries, encodeSeriesBody } from '../protocol/series-body.ts';
 import { type ChartLine, readSeries } from '../query/chart.ts';
-import { readConsistently } from '../query/consistent-read.ts';
 import { readShortSeries, type ShortSeries, shortName } from '../query/short-series.ts';
-import type { Store } from '../store/open.ts';
+import { type Engine, type Question, row, rows, together } from '../store/question.ts';
 import { MAX_SEQ } from '../store/schema.ts';
 import { formatCursor } from './live/cursor.ts';
-import { nowCursor } from './live/frames.ts';
+import { nowCursor } from './live/stream-state.ts';
 
 /** So many milliseconds of reading, then others have their turn. */
 const TURN_MS = 10;
@@ -29,33 +28,31 @@ const RAW_COLUMNS: readonly SeriesColumn[] = ['x0', 'first'];
  * so (null then). @throws WaddleError `series-too-many`
  */
 export async function seriesReply(
-  store: () => Store,
+  engine: Engine,
   request: SeriesRequest,
   aborted: () => boolean,
 ): Promise<Uint8Array[] | null> {
-  const pairs = askedPairs(store(), request);
   // Whatever is committed while this reads comes again in the live stream; `end` tells what was had.
-  const cursor = formatCursor(nowCursor(store()));
+  const { pairs, cursor } = await engine.answer(askedPairs(request));
   const lines: EncodableSeries[] = [];
   let bytes = 0;
   let turn = performance.now();
+  const keep = (read: readonly EncodableSeries[]) => {
+    for (const line of read) {
+      bytes += line.columns.length * line.n * 8;
+      lines.push(line);
+    }
+    if (bytes > MAX_BYTES) throw tooMany(`the answer would be over ${MAX_BYTES / 1024 / 1024} MB`);
+  };
   for (let at = 0; at < pairs.length; at += TOGETHER) {
     const some = pairs.slice(at, at + TOGETHER);
-    const short = readShortSeries(
-      store(),
-      some,
-      (request.axis ?? 'step') === 'step' ? 'step' : 'time',
-      shortLimit(request),
-    );
-    for (const { run, key } of some) {
-      const known = short.get(shortName(run, key));
-      const read =
-        known === undefined ? readLines(store(), run, key, request) : shortLines(store(), known, request);
-      for (const line of read) {
-        bytes += line.columns.length * line.n * 8;
-        lines.push(line);
-      }
-      if (bytes > MAX_BYTES) throw tooMany(`the answer would be over ${MAX_BYTES / 1024 / 1024} MB`);
+    const short = await engine.answer(shortSeries(some, request));
+    for (let next = 0; next < some.length; next += engine.breadth) {
+      const few = some.slice(next, next + engine.breadth);
+      const read = await engine.answer(
+        together(few.map((pair) => readPair(short.get(shortName(pair.run, pair.key)), pair, request))),
+      );
+      for (const each of read) keep(each);
       if (performance.now() - turn > TURN_MS) {
         await setImmediate();
         turn = performance.now();
@@ -66,35 +63,64 @@ export async function seriesReply(
   return encodeSeriesBody(cursor, request.axis ?? 'step', lines);
 }
 
+interface Pair {
+  run: string;
+  key: string;
+}
+
 function tooMany(why: string): WaddleError {
   return new WaddleError('series-invalid', why, 'Ask for fewer series or points at a time.', { exitCode: 2 });
 }
 
-function askedPairs(store: Store, request: SeriesRequest): { run: string; key: string }[] {
+function* askedPairs(request: SeriesRequest): Question<{ pairs: Pair[]; cursor: string }> {
   const pairs = [...(request.series ?? [])];
   const { runs = [], keys = [] } = request;
   if (runs.length * keys.length > MAX_SERIES)
     throw tooMany(`${runs.length * keys.length} series were asked for`);
   if (runs.length > 0 && keys.length > 0) {
     // Only those that are there: 200 runs by 1,000 keys may be few series.
-    const found = store
-      .prepare(
-        `SELECT r.id AS run, m.key FROM json_each(?) i CROSS JOIN runs r ON r.id = i.value AND r.removed = 0
-         CROSS JOIN json_each(?) k CROSS JOIN metric_summaries m ON m.run = r.num AND m.key = k.value`,
-      )
-      .all(JSON.stringify(runs), JSON.stringify(keys));
-    for (const row of found) pairs.push({ run: String(row.run), key: String(row.key) });
+    const found = yield* rows(
+      `SELECT r.id AS run, m.key FROM runs r CROSS JOIN metric_summaries m ON m.run = r.num
+       WHERE r.removed = 0 AND r.id IN (SELECT value FROM json_each(?))
+         AND m.key IN (SELECT value FROM json_each(?))`,
+      runs,
+      keys,
+    );
+    const [runAt, keyAt] = [placesOf(runs), placesOf(keys)];
+    found.sort(
+      (a, b) =>
+        (runAt.get(String(a.run)) ?? 0) - (runAt.get(String(b.run)) ?? 0) ||
+        (keyAt.get(String(a.key)) ?? 0) - (keyAt.get(String(b.key)) ?? 0),
+    );
+    for (const each of found) pairs.push({ run: String(each.run), key: String(each.key) });
   }
-  return pairs;
+  return { pairs, cursor: formatCursor(yield* nowCursor()) };
 }
 
-function shortLimit({ points }: SeriesRequest): number {
-  return Math.max(500, Math.min(points * SAMPLES_OF_A_BUCKET, 20_000));
+function placesOf(names: readonly string[]): Map<string, number> {
+  return new Map(names.map((name, index) => [name, index]));
+}
+
+function shortSeries(
+  some: readonly Pair[],
+  { axis, points }: SeriesRequest,
+): Question<Map<string, ShortSeries>> {
+  const limit = Math.max(500, Math.min(points * SAMPLES_OF_A_BUCKET, 20_000));
+  return readShortSeries(some, (axis ?? 'step') === 'step' ? 'step' : 'time', limit);
+}
+
+function* readPair(
+  short: ShortSeries | undefined,
+  { run, key }: Pair,
+  request: SeriesRequest,
+): Question<EncodableSeries[]> {
+  const start = request.axis === 'relative' ? yield* startOf(run) : 0;
+  if (short !== undefined) return shortLines(short, start, request);
+  return yield* readLines(run, key, start, request);
 }
 
 /** Samples as they are, of the range and one more on each side. */
-function shortLines(store: Store, short: ShortSeries, request: SeriesRequest): EncodableSeries[] {
-  const start = request.axis === 'relative' ? startOf(store, short.run) : 0;
+function shortLines(short: ShortSeries, start: number, request: SeriesRequest): EncodableSeries[] {
   return short.lines.flatMap(({ writer, rank, segment, x, value }) => {
     if (start !== 0) for (let i = 0; i < x.length; i++) x[i] = (x[i] ?? 0) - start;
     const [first, end] = rangeOf(x, request.from, request.to);
@@ -130,37 +156,39 @@ function rangeOf(x: Float64Array, from: number | undefined, to: number | undefin
   return [Math.max(0, first - 1), Math.min(x.length, end + 1)];
 }
 
-function readLines(store: Store, run: string, key: string, request: SeriesRequest): EncodableSeries[] {
-  return readConsistently(store.db, () => {
-    const { axis = 'step', points, from, to } = request;
-    const start = axis === 'relative' ? startOf(store, run) : 0;
-    const chart = readSeries(store.db, {
+function* readLines(
+  run: string,
+  key: string,
+  start: number,
+  request: SeriesRequest,
+): Question<EncodableSeries[]> {
+  const { axis = 'step', points, from, to } = request;
+  const chart = yield* readSeries({
+    run,
+    key,
+    points,
+    axis: axis === 'step' ? 'step' : 'time',
+    from: from === undefined ? undefined : from + start,
+    to: to === undefined ? undefined : to + start,
+  });
+  if (chart.lines.length === 0) return [];
+  const ends = yield* endsOf(run, key);
+  return chart.lines.map((line) => {
+    if (start !== 0) shift(line, start);
+    const raw = line.count.every((count) => count === 1);
+    const asked: readonly SeriesColumn[] = raw ? RAW_COLUMNS : (request.columns ?? COLUMNS);
+    return {
       run,
       key,
-      points,
-      axis: axis === 'step' ? 'step' : 'time',
-      from: from === undefined ? undefined : from + start,
-      to: to === undefined ? undefined : to + start,
-    });
-    if (chart.lines.length === 0) return [];
-    const ends = endsOf(store, run, key);
-    return chart.lines.map((line) => {
-      if (start !== 0) shift(line, start);
-      const raw = line.count.every((count) => count === 1);
-      const asked: readonly SeriesColumn[] = raw ? RAW_COLUMNS : (request.columns ?? COLUMNS);
-      return {
-        run,
-        key,
-        writer: line.writer,
-        rank: line.rank,
-        segment: line.segment,
-        n: line.x0.length,
-        arrival: chart.axis === 'arrival',
-        raw,
-        end: ends.get(line.writer) ?? 0,
-        columns: asked.map((name): [SeriesColumn, Float64Array] => [name, line[name]]),
-      };
-    });
+      writer: line.writer,
+      rank: line.rank,
+      segment: line.segment,
+      n: line.x0.length,
+      arrival: chart.axis === 'arrival',
+      raw,
+      end: ends.get(line.writer) ?? 0,
+      columns: asked.map((name): [SeriesColumn, Float64Array] => [name, line[name]]),
+    };
   });
 }
 
@@ -169,17 +197,17 @@ function shift(line: ChartLine, start: number): void {
     for (let i = 0; i < column.length; i++) column[i] = (column[i] ?? 0) - start;
 }
 
-function startOf(store: Store, run: string): number {
-  return Number(store.prepare('SELECT started_at FROM runs WHERE id = ?').get(run)?.started_at ?? 0);
+function* startOf(run: string): Question<number> {
+  return Number((yield* row('SELECT r.started_at FROM runs r WHERE r.id = ?', run))?.started_at ?? 0);
 }
 
 /** Samples of each writer, over the parts of its series. */
-function endsOf(store: Store, run: string, key: string): Map<string, number> {
-  const rows = store
-    .prepare(
-      `SELECT s.writer, max(s.part * ${MAX_SEQ} + s.count) AS n FROM runs r JOIN series s ON s.run = r.num AND s.key = ?
-       WHERE r.id = ? GROUP BY s.writer`,
-    )
-    .all(key, run);
-  return new Map(rows.map((row) => [String(row.writer), Number(row.n)]));
+function* endsOf(run: string, key: string): Question<Map<string, number>> {
+  const found = yield* rows(
+    `SELECT s.writer, max(s.part * ${MAX_SEQ} + s.count) AS n FROM runs r JOIN series s ON s.run = r.num AND s.key = ?
+     WHERE r.id = ? GROUP BY s.writer`,
+    key,
+    run,
+  );
+  return new Map(found.map((each) => [String(each.writer), Number(each.n)]));
 }

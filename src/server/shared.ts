@@ -1,13 +1,13 @@
+import type { Engine } from '../store/question.ts';
 import type { Editor } from './edits.ts';
 import type { Holders } from './holders.ts';
 import type { LiveHub } from './live/hub.ts';
 import type { ServerOptions } from './options.ts';
-import type { StoreHandle } from './store-handle.ts';
 
 /** What the routes share. */
 export interface Shared {
   options: ServerOptions;
-  handle: StoreHandle;
+  engine: Engine;
   hub: LiveHub;
   editor: Editor;
   holders: Holders;

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { layoutOf } from '../journal/layout.ts';
 import { ensureProjectFolder } from '../journal/project-folder.ts';
 import { openStore } from '../store/open.ts';
+import { localParts } from './local-parts.ts';
 import type { ServerOptions } from './options.ts';
 import { type RunningServer, startServer } from './start.ts';
 
@@ -22,24 +23,26 @@ beforeEach(async () => {
   const layout = layoutOf(folder);
   ensureProjectFolder(layout);
   const options: Omit<ServerOptions, 'ports'> = {
-    layout,
-    version: '0.0.0-test',
-    openStore: () => openStore(join(layout.root, 'waddle.sqlite')),
-    catchUp: () => undefined,
-    follow: async ({ signal }) => {
+    ...localParts({
+      layout,
+      version: '0.0.0-test',
+      openStore: () => openStore(join(layout.root, 'waddle.sqlite')),
+      catchUp: () => undefined,
+      stop: async () => undefined,
+      bug: (error) => {
+        throw error;
+      },
+    }),
+    follow: async (signal) => {
       followed = 'following';
       await new Promise((resolve) => signal.addEventListener('abort', resolve));
       followed = 'to the end';
     },
     diff: async () => '',
-    stop: async () => undefined,
     dashboard: join(folder, 'page'),
     access: { host: '127.0.0.1', allowedHosts: [], token: null, cookie: 'c' },
     held: true,
     released: () => released++,
-    bug: (error) => {
-      throw error;
-    },
   };
   server = await startServer(options, { host: '127.0.0.1', port: 0, wsPort: 0, maxConnections: 5 });
 });

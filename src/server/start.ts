@@ -39,13 +39,7 @@ export async function startServer(
     await app.close();
     throw error;
   }
-  following = options
-    .follow?.({
-      store: () => app.shared.handle.store,
-      applied: () => app.shared.hub.look(),
-      signal: stop.signal,
-    })
-    .catch(options.bug);
+  following = options.follow?.(stop.signal).catch(options.bug);
   return {
     port: ports.http,
     wsPort: ports.ws,

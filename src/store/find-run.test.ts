@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { WaddleError } from '../errors/waddle-error.ts';
+import { answerNow } from './answer-now.ts';
 import { findRun, nextClock } from './find-run.ts';
 import { openStore, type Store } from './open.ts';
 
@@ -21,7 +22,7 @@ afterEach(() => store.close());
 
 function codeOf(text: string): string {
   try {
-    findRun(store, text);
+    answerNow(store, findRun(text));
   } catch (error) {
     if (error instanceof WaddleError) return `${error.code}: ${error.message}`;
     throw error;
@@ -30,25 +31,29 @@ function codeOf(text: string): string {
 }
 
 it('finds by id, name, prefix and age, in this order', () => {
-  expect(findRun(store, 'aaaabbbbcccc')).toMatchObject({
+  expect(answerNow(store, findRun('aaaabbbbcccc'))).toMatchObject({
     id: 'aaaabbbbcccc',
     by: 'id',
     alsoFits: ['ccccdddddddd'],
   });
-  expect(findRun(store, 'duck')).toMatchObject({
+  expect(answerNow(store, findRun('duck'))).toMatchObject({
     id: 'bbbbcccccccc',
     by: 'name',
     alsoFits: ['aaaabbbbcccc'],
   });
-  expect(findRun(store, 'aaaac')).toMatchObject({ id: 'aaaacccccccc', by: 'prefix', alsoFits: [] });
-  expect(findRun(store, 'cccc')).toMatchObject({
+  expect(answerNow(store, findRun('aaaac'))).toMatchObject({
+    id: 'aaaacccccccc',
+    by: 'prefix',
+    alsoFits: [],
+  });
+  expect(answerNow(store, findRun('cccc'))).toMatchObject({
     id: 'eeeeffffgggg',
     by: 'name',
     alsoFits: ['ccccdddddddd'],
   });
-  expect(findRun(store, '@last').id).toBe('eeeeffffgggg');
-  expect(findRun(store, '@last~0').id).toBe('eeeeffffgggg');
-  expect(findRun(store, '@last~2').id).toBe('bbbbcccccccc');
+  expect(answerNow(store, findRun('@last')).id).toBe('eeeeffffgggg');
+  expect(answerNow(store, findRun('@last~0')).id).toBe('eeeeffffgggg');
+  expect(answerNow(store, findRun('@last~2')).id).toBe('bbbbcccccccc');
 });
 
 it('says what it does not find', () => {
@@ -62,5 +67,5 @@ it('says what it does not find', () => {
 });
 
 it('counts clocks on', () => {
-  expect(nextClock(store)).toBe(1);
+  expect(answerNow(store, nextClock())).toBe(1);
 });

@@ -1,5 +1,5 @@
 import { WaddleError } from '../errors/waddle-error.ts';
-import type { Store } from './open.ts';
+import { type Question, row, rows } from './question.ts';
 
 /** A run as somebody named it. */
 export interface FoundRun {
@@ -23,16 +23,19 @@ const NEWEST_FIRST = 'ORDER BY started_at DESC NULLS LAST, num DESC';
  * at least 4 characters, or `@last`, `@last~2`, in this order. Removed runs are not found. Throws `run-not-found`, or
  * `run-ambiguous` where a prefix fits several.
  */
-export function findRun(store: Store, text: string): FoundRun {
-  const byId = store.prepare(`SELECT ${COLUMNS} FROM runs WHERE removed = 0 AND id = ?`).all(text);
-  const byName = store
-    .prepare(`SELECT ${COLUMNS} FROM runs WHERE removed = 0 AND name = ? ${NEWEST_FIRST}`)
-    .all(text);
+export function* findRun(text: string): Question<FoundRun> {
+  const byId = yield* rows(`SELECT ${COLUMNS} FROM runs WHERE removed = 0 AND id = ?`, text);
+  const byName = yield* rows(
+    `SELECT ${COLUMNS} FROM runs WHERE removed = 0 AND name = ? ${NEWEST_FIRST}`,
+    text,
+  );
   const byPrefix = /^[a-z2-7]{4,11}$/.test(text)
-    ? store
-        .prepare(`SELECT ${COLUMNS} FROM runs WHERE removed = 0 AND id >= ? AND id < ? ${NEWEST_FIRST}`)
+    ? yield* rows(
+        `SELECT ${COLUMNS} FROM runs WHERE removed = 0 AND id >= ? AND id < ? ${NEWEST_FIRST}`,
+        text,
         // '{' follows 'z'.
-        .all(text, `${text}{`)
+        `${text}{`,
+      )
     : [];
   const all = [...byId, ...byName, ...byPrefix];
   const first = all[0];
@@ -43,12 +46,13 @@ export function findRun(store: Store, text: string): FoundRun {
     return found(first, by, alsoFits);
   }
   const last = /^@last(?:~(\d{1,9}))?$/.exec(text);
-  if (last === null) throw notFoundError(store, text);
-  const row = store
-    .prepare(`SELECT ${COLUMNS} FROM runs WHERE removed = 0 ${NEWEST_FIRST} LIMIT 1 OFFSET ?`)
-    .get(Number(last[1] ?? 0));
-  if (row === undefined) throw notFoundError(store, text);
-  return found(row, 'last', []);
+  if (last === null) throw yield* notFoundError(text);
+  const newest = yield* row(
+    `SELECT ${COLUMNS} FROM runs WHERE removed = 0 ${NEWEST_FIRST} LIMIT 1 OFFSET ?`,
+    Number(last[1] ?? 0),
+  );
+  if (newest === undefined) throw yield* notFoundError(text);
+  return found(newest, 'last', []);
 }
 
 function found(row: Record<string, unknown>, by: FoundRun['by'], alsoFits: string[]): FoundRun {
@@ -64,8 +68,8 @@ function found(row: Record<string, unknown>, by: FoundRun['by'], alsoFits: strin
   };
 }
 
-function notFoundError(store: Store, text: string): WaddleError {
-  const count = Number(store.prepare('SELECT count(*) AS n FROM runs WHERE removed = 0').get()?.n ?? 0);
+function* notFoundError(text: string): Question<WaddleError> {
+  const count = Number((yield* row('SELECT count(*) AS n FROM runs WHERE removed = 0'))?.n ?? 0);
   return new WaddleError(
     'run-not-found',
     `there is no run ${JSON.stringify(text)} here`,
@@ -86,6 +90,6 @@ function ambiguousError(text: string, rows: Record<string, unknown>[]): WaddleEr
 }
 
 /** The Lamport clock for a new edit: one more than the greatest that this database has seen. */
-export function nextClock(store: Store): number {
-  return Number(store.meta('clock') ?? 0) + 1;
+export function* nextClock(): Question<number> {
+  return Number((yield* row("SELECT value FROM meta WHERE key = 'clock'"))?.value ?? 0) + 1;
 }

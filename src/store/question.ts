@@ -160,6 +160,8 @@ export function* together<T>(questions: readonly Question<T>[]): Question<T[]> {
 
 /** A database that answers questions: what the server holds, and all that it knows of the engine. */
 export interface Engine {
+  /** So many questions are worth asking `together`: one where answers cost no waiting, more where each round does. */
+  readonly breadth: number;
   /** Answers on one state of the data. */
   answer<T>(question: Question<T>): Promise<T>;
   /**

@@ -1,6 +1,6 @@
 import { parseExactJson } from '../events/line.ts';
 import type { SnapshotRecord } from '../events/schema.ts';
-import type { Store } from './open.ts';
+import { row as one, type Question, rows, together } from './question.ts';
 
 /** A run's own row, its JSON columns decoded. Times are epoch seconds. */
 export interface RunRow {
@@ -43,8 +43,8 @@ export interface RunRow {
 const JSON_COLUMNS = ['command', 'argv', 'snapshot', 'drift', 'environment'];
 
 /** The run, or undefined where there is none of that number. */
-export function readRun(store: Store, num: number): RunRow | undefined {
-  const row = store.prepare('SELECT * FROM runs WHERE num = ?').get(num);
+export function* readRun(num: number): Question<RunRow | undefined> {
+  const row = yield* one('SELECT * FROM runs WHERE num = ?', num);
   if (row === undefined) return undefined;
   const run: Record<string, unknown> = { ...row };
   for (const name of JSON_COLUMNS) if (typeof run[name] === 'string') run[name] = parseExactJson(run[name]);
@@ -55,19 +55,15 @@ export function readRun(store: Store, num: number): RunRow | undefined {
 }
 
 /** Parameters as logged, by key. `json` is JSON text with all digits. */
-export function readParams(store: Store, num: number): { key: string; json: string }[] {
-  return store
-    .prepare('SELECT key, value FROM params WHERE run = ? ORDER BY key')
-    .all(num)
-    .map((row) => ({ key: String(row.key), json: String(row.value) }));
+export function* readParams(num: number): Question<{ key: string; json: string }[]> {
+  const found = yield* rows('SELECT key, value FROM params WHERE run = ? ORDER BY key', num);
+  return found.map((row) => ({ key: String(row.key), json: String(row.value) }));
 }
 
 /** Tags as they stand, by key. */
-export function readTags(store: Store, num: number): { key: string; value: string }[] {
-  return store
-    .prepare('SELECT key, value FROM tags WHERE run = ? ORDER BY key')
-    .all(num)
-    .map((row) => ({ key: String(row.key), value: String(row.value) }));
+export function* readTags(num: number): Question<{ key: string; value: string }[]> {
+  const found = yield* rows('SELECT key, value FROM tags WHERE run = ? ORDER BY key', num);
+  return found.map((row) => ({ key: String(row.key), value: String(row.value) }));
 }
 
 export interface MetricSummary {
@@ -90,18 +86,17 @@ export interface MetricSummary {
 }
 
 /** Summaries of a run's metrics over all its writers, by key. */
-export function readMetricSummaries(store: Store, num: number): MetricSummary[] {
-  return store
-    .prepare(
-      `SELECT key, count, nan_count, first, first_step, first_ts, last, last_step, last_ts, min, max, mean, min_step,
-        max_step FROM metric_summaries WHERE run = ? ORDER BY key`,
-    )
-    .all(num)
-    .map((row) => ({
-      ...(row as unknown as MetricSummary),
-      first: row.first === null ? Number.NaN : Number(row.first),
-      last: row.last === null ? Number.NaN : Number(row.last),
-    }));
+export function* readMetricSummaries(num: number): Question<MetricSummary[]> {
+  const found = yield* rows(
+    `SELECT key, count, nan_count, first, first_step, first_ts, last, last_step, last_ts, min, max, mean, min_step,
+      max_step FROM metric_summaries WHERE run = ? ORDER BY key`,
+    num,
+  );
+  return found.map((row) => ({
+    ...(row as unknown as MetricSummary),
+    first: row.first === null ? Number.NaN : Number(row.first),
+    last: row.last === null ? Number.NaN : Number(row.last),
+  }));
 }
 
 export interface ArtifactRow {
@@ -119,19 +114,19 @@ export interface ArtifactRow {
 }
 
 /** Every version of every artifact, by name, the newest of a name last. */
-export function readArtifacts(store: Store, num: number): ArtifactRow[] {
-  return store
-    .prepare(
-      `SELECT id, name, kind, type, created_at, sha256, size, files, mime, inline IS NOT NULL AS inline
-       FROM artifacts WHERE run = ? ORDER BY name, created_at, writer, place`,
-    )
-    .all(num)
-    .map((row) => ({ ...(row as unknown as ArtifactRow), inline: row.inline === 1 }));
+export function* readArtifacts(num: number): Question<ArtifactRow[]> {
+  const found = yield* rows(
+    `SELECT id, name, kind, type, created_at, sha256, size, files, mime,
+      CASE WHEN inline IS NULL THEN 0 ELSE 1 END AS held
+     FROM artifacts WHERE run = ? ORDER BY name, created_at, writer, place`,
+    num,
+  );
+  return found.map(({ held, ...row }) => ({ ...(row as unknown as ArtifactRow), inline: held === 1 }));
 }
 
 /** The bytes of an inline artifact; undefined where they are in the blob store. */
-export function readInline(store: Store, artifact: number): Uint8Array | undefined {
-  const bytes = store.prepare('SELECT inline FROM artifacts WHERE id = ?').get(artifact)?.inline;
+export function* readInline(artifact: number): Question<Uint8Array | undefined> {
+  const bytes = (yield* one('SELECT inline FROM artifacts WHERE id = ?', artifact))?.inline;
   return bytes instanceof Uint8Array ? bytes : undefined;
 }
 
@@ -144,10 +139,12 @@ export interface WarningRow {
 }
 
 /** Warnings in order of time. */
-export function readWarnings(store: Store, num: number): WarningRow[] {
-  return store
-    .prepare('SELECT ts, code, message, hint, writer FROM warnings WHERE run = ? ORDER BY ts, writer, place')
-    .all(num) as unknown as WarningRow[];
+export function* readWarnings(num: number): Question<WarningRow[]> {
+  const found = yield* rows(
+    'SELECT ts, code, message, hint, writer FROM warnings WHERE run = ? ORDER BY ts, writer, place',
+    num,
+  );
+  return found as unknown as WarningRow[];
 }
 
 export interface AttemptRow {
@@ -163,21 +160,22 @@ export interface AttemptRow {
   user: string | null;
 }
 
-export function readAttempts(store: Store, num: number): AttemptRow[] {
-  return store
-    .prepare(
-      `SELECT attempt, number, started_at, ended_at, status, exit_code, signal, reason, host, user
-       FROM attempts WHERE run = ? ORDER BY number`,
-    )
-    .all(num) as unknown as AttemptRow[];
+export function* readAttempts(num: number): Question<AttemptRow[]> {
+  const found = yield* rows(
+    `SELECT attempt, number, started_at, ended_at, status, exit_code, signal, reason, host, "user"
+     FROM attempts WHERE run = ? ORDER BY number`,
+    num,
+  );
+  return found as unknown as AttemptRow[];
 }
 
 /** What a run's writers could not write (disk full), by reason, over all of them. */
-export function readDropped(store: Store, num: number): Record<string, number> {
+export function* readDropped(num: number): Question<Record<string, number>> {
   const dropped: Record<string, number> = {};
-  for (const row of store
-    .prepare('SELECT dropped FROM journals WHERE run = ? AND dropped IS NOT NULL')
-    .all(num)) {
+  for (const row of yield* rows(
+    'SELECT dropped FROM journals WHERE run = ? AND dropped IS NOT NULL ORDER BY writer',
+    num,
+  )) {
     for (const [reason, count] of Object.entries(
       JSON.parse(String(row.dropped)) as Record<string, unknown>,
     )) {
@@ -208,12 +206,11 @@ export interface ConsoleCursor {
  * A page of what the job printed: attempt by attempt, each stream in its own order, the two woven together by time.
  * `next` continues after the last line given, also where that was still partial.
  */
-export function readConsole(
-  store: Store,
+export function* readConsole(
   num: number,
   options: { after?: ConsoleCursor | undefined; limit: number; stream?: 1 | 2 | undefined },
-): { lines: ConsoleLine[]; next: ConsoleCursor | undefined } {
-  const attempts = consoleAttempts(store, num);
+): Question<{ lines: ConsoleLine[]; next: ConsoleCursor | undefined }> {
+  const attempts = yield* consoleAttempts(num);
   const lines: ConsoleLine[] = [];
   let cursor = options.after;
   const begin = cursor === undefined ? 0 : Math.max(0, attempts.indexOf(cursor.attempt));
@@ -221,12 +218,12 @@ export function readConsole(
     const next: [number, number] = cursor?.attempt === attempt ? [...cursor.next] : [0, 0];
     const room = options.limit - lines.length;
     if (room <= 0) break;
-    const streams = ([1, 2] as const).map((stream) =>
-      options.stream !== undefined && options.stream !== stream
-        ? []
-        : consoleRows(store, num, attempt, stream, next[stream - 1] ?? 0, room),
+    const [out = [], err = []] = yield* together(
+      ([1, 2] as const).map((stream) =>
+        consoleRows(num, attempt, stream, next[stream - 1] ?? 0, options.stream === 3 - stream ? 0 : room),
+      ),
     );
-    for (const line of weave(streams[0] ?? [], streams[1] ?? []).slice(0, room)) {
+    for (const line of weave(out, err).slice(0, room)) {
       lines.push(line);
       next[line.stream - 1] = line.n + 1;
     }
@@ -235,44 +232,47 @@ export function readConsole(
   return { lines, next: cursor };
 }
 
-/** Attempts that printed something, in the order of the run's attempts. */
-function consoleAttempts(store: Store, num: number): string[] {
+/** Attempts that printed something, in the order of the run's attempts. Lines without an attempt have the empty name. */
+function* consoleAttempts(num: number): Question<string[]> {
   const names: string[] = [];
-  const after = store.prepare(
-    'SELECT attempt FROM console WHERE run = ? AND attempt > ? ORDER BY attempt LIMIT 1',
-  );
-  // Lines without an attempt have the empty name.
-  const unnamed = store.prepare("SELECT 1 FROM console WHERE run = ? AND attempt = '' LIMIT 1").get(num);
+  const after = 'SELECT attempt FROM console WHERE run = ? AND attempt > ? ORDER BY attempt LIMIT 1';
+  const unnamed = yield* one("SELECT attempt FROM console WHERE run = ? AND attempt = '' LIMIT 1", num);
   if (unnamed !== undefined) names.push('');
-  for (let row = after.get(num, ''); row !== undefined; row = after.get(num, names.at(-1) ?? '')) {
+  for (
+    let row = yield* one(after, num, '');
+    row !== undefined;
+    row = yield* one(after, num, names.at(-1) ?? '')
+  ) {
     names.push(String(row.attempt));
   }
-  const order = new Map(readAttempts(store, num).map(({ attempt, number }) => [attempt, number]));
+  const order = new Map((yield* readAttempts(num)).map(({ attempt, number }) => [attempt, number]));
   return names.sort((a, b) => (order.get(a) ?? 0) - (order.get(b) ?? 0) || (a < b ? -1 : 1));
 }
 
-function consoleRows(
-  store: Store,
+function* consoleRows(
   num: number,
   attempt: string,
   stream: 1 | 2,
   from: number,
   limit: number,
-): ConsoleLine[] {
-  return store
-    .prepare(
-      `SELECT n, ts, text, partial FROM console WHERE run = ? AND attempt = ? AND stream = ? AND n >= ?
-       ORDER BY n LIMIT ?`,
-    )
-    .all(num, attempt, stream, from, limit)
-    .map((row) => ({
-      attempt,
-      stream,
-      n: Number(row.n),
-      ts: Number(row.ts),
-      text: String(row.text),
-      partial: row.partial === 1,
-    }));
+): Question<ConsoleLine[]> {
+  const found = yield* rows(
+    `SELECT n, ts, text, partial FROM console WHERE run = ? AND attempt = ? AND stream = ? AND n >= ?
+     ORDER BY n LIMIT ?`,
+    num,
+    attempt,
+    stream,
+    from,
+    limit,
+  );
+  return found.map((row) => ({
+    attempt,
+    stream,
+    n: Number(row.n),
+    ts: Number(row.ts),
+    text: String(row.text),
+    partial: row.partial === 1,
+  }));
 }
 
 /** Two lists that each keep their own order, by time where they meet. */
@@ -299,11 +299,11 @@ export interface BrokenLineRow {
 }
 
 /** Lines of a run's journals that could not be read. */
-export function readBrokenLines(store: Store, num: number): BrokenLineRow[] {
-  return store
-    .prepare(
-      `SELECT j.writer, b.offset, b.reason FROM journals j JOIN broken_lines b ON b.journal = j.id
-       WHERE j.run = ? ORDER BY j.writer, b.offset`,
-    )
-    .all(num) as unknown as BrokenLineRow[];
+export function* readBrokenLines(num: number): Question<BrokenLineRow[]> {
+  const found = yield* rows(
+    `SELECT j.writer, b."offset", b.reason FROM journals j JOIN broken_lines b ON b.journal = j.id
+     WHERE j.run = ? ORDER BY j.writer, b."offset"`,
+    num,
+  );
+  return found as unknown as BrokenLineRow[];
 }

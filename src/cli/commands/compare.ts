@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { type ComparedRow, type Comparison, compareRuns } from '../../query/compare-runs.ts';
+import { answerNow } from '../../store/answer-now.ts';
 import type { Context } from '../context.ts';
 import { count } from '../format-number.ts';
 import { formatDuration } from '../format-time.ts';
@@ -27,10 +28,7 @@ export function define(command: Command, context: Context): void {
 
 async function compare(context: Context, runs: readonly string[], options: Options): Promise<void> {
   await withRuns(context, runs, (opened, found: { id: string }[]) => {
-    const comparison = compareRuns(
-      opened.store,
-      found.map((run) => run.id),
-    );
+    const comparison = answerNow(opened.store, compareRuns(found.map((run) => run.id)));
     if (options.json === true) printJson(context, comparison);
     else context.out(blocks(context, comparison, options.all === true));
   });

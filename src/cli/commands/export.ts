@@ -11,6 +11,7 @@ import {
   exportRuns,
 } from '../../export/export-runs.ts';
 import { listRuns } from '../../query/runs-table.ts';
+import { answerNow } from '../../store/answer-now.ts';
 import type { Context } from '../context.ts';
 import { count } from '../format-number.ts';
 import { collect, example, RUN_HELP } from '../help.ts';
@@ -75,7 +76,7 @@ async function exportCommand(context: Context, runs: readonly string[], options:
     const done = await withStore(context, async (opened) => {
       await write(
         opened,
-        listRuns(opened.store.db).rows.map((run) => run.id),
+        answerNow(opened.store, listRuns()).rows.map((run) => run.id),
         options,
         out,
       );

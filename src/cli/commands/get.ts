@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { hasBlob, missingBlob, readBlob } from '../../blobs/blob-store.ts';
 import { readManifest } from '../../blobs/folder-manifest.ts';
 import { isSystemError, WaddleError } from '../../errors/waddle-error.ts';
+import { answerNow } from '../../store/answer-now.ts';
 import { type ArtifactRow, readArtifacts, readInline } from '../../store/read.ts';
 import {
   badManifest,
@@ -81,7 +82,7 @@ async function get(
 
 function findArtifact(opened: Opened, run: string, name: string): ArtifactRow {
   const num = Number(opened.store.prepare('SELECT num FROM runs WHERE id = ?').get(run)?.num);
-  const artifacts = readArtifacts(opened.store, num);
+  const artifacts = answerNow(opened.store, readArtifacts(num));
   const found = artifacts.findLast((artifact) => artifact.name === name);
   if (found !== undefined) return found;
   const names = [...new Set(artifacts.map((artifact) => artifact.name))];
@@ -113,7 +114,7 @@ function isFolder(path: string): boolean {
 }
 
 async function* bytesOf(opened: Opened, artifact: ArtifactRow): AsyncGenerator<Uint8Array> {
-  const inline = artifact.inline ? readInline(opened.store, artifact.id) : undefined;
+  const inline = artifact.inline ? answerNow(opened.store, readInline(artifact.id)) : undefined;
   if (inline !== undefined) yield inline;
   else yield* blobBytes(opened, artifact.sha256);
 }

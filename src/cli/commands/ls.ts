@@ -4,6 +4,7 @@ import { parseColumns } from '../../query/columns.ts';
 import { type Field, fieldText } from '../../query/fields.ts';
 import type { RunRow } from '../../query/run-row.ts';
 import { cellOf, listRuns } from '../../query/runs-table.ts';
+import { answerNow } from '../../store/answer-now.ts';
 import type { Context } from '../context.ts';
 import { proposeColumns } from '../default-columns.ts';
 import { count } from '../format-number.ts';
@@ -71,7 +72,7 @@ function show(
   asked: Field[] | undefined,
   opened: Opened,
 ): true | undefined {
-  const { db } = opened.store;
+  const { store } = opened;
   const limit = options.limit ?? (context.terminal && options.json !== true ? SCREENFUL : undefined);
   const query = {
     filter: options.filter,
@@ -80,24 +81,26 @@ function show(
     archived: options.archived,
     limit,
   };
-  const first = listRuns(db, { ...query, columns: asked ?? [] });
+  const first = answerNow(store, listRuns({ ...query, columns: asked ?? [] }));
   if (options.json === true) {
     printJson(context, first.rows);
     return true;
   }
   if (first.rows.length === 0) {
     if (options.filter !== undefined || options.project !== undefined) context.say('No runs fit.\n');
-    else if (listRuns(db, { archived: true, limit: 1, columns: [] }).rows.length === 0) return undefined;
+    else if (answerNow(store, listRuns({ archived: true, limit: 1, columns: [] })).rows.length === 0)
+      return undefined;
     else context.say('All runs are archived: waddle ls --archived\n');
     return true;
   }
   const fields =
     asked ??
     proposeColumns(
-      opened.store,
+      store,
       first.rows.map((run) => run.id),
     );
-  const { rows, next } = asked === undefined ? listRuns(db, { ...query, columns: fields }) : first;
+  const { rows, next } =
+    asked === undefined ? answerNow(store, listRuns({ ...query, columns: fields })) : first;
   const optional = asked === undefined;
   context.out(table(context, rows, fields, { optional, project: options.project === undefined }));
   if (next !== null && options.limit === undefined) {

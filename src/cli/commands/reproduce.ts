@@ -5,6 +5,7 @@ import { pinTree } from '../../git/refs.ts';
 import { runDetail } from '../../query/run-detail.ts';
 import { describeEnvironment } from '../../runner/environment.ts';
 import type { RunOutcome } from '../../runner/supervise.ts';
+import { answerNow } from '../../store/answer-now.ts';
 import { type ComparedMetric, compareMetrics, readTolerance, type Tolerance } from '../compare-metrics.ts';
 import type { Context, Project } from '../context.ts';
 import { openProject } from '../context.ts';
@@ -218,7 +219,7 @@ async function compare(
   return withRuns(context, [then, now], ({ store }) => {
     const finals = (id: string) =>
       Object.fromEntries(
-        Object.entries(runDetail(store, id)?.metrics ?? {})
+        Object.entries(answerNow(store, runDetail(id))?.metrics ?? {})
           .filter(([key]) => options.key?.includes(key) ?? !key.startsWith('system/'))
           .map(([key, metric]) => [key, metric.last]),
       );

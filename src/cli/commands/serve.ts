@@ -5,7 +5,7 @@ import { isSystemError, WaddleError } from '../../errors/waddle-error.ts';
 import { catchUp, ingestSteps } from '../../ingest/catch-up.ts';
 import type { Layout } from '../../journal/layout.ts';
 import { ensureProjectFolder } from '../../journal/project-folder.ts';
-import { projectIdentity } from '../../server/project-identity.ts';
+import { localParts } from '../../server/local-parts.ts';
 import { type RunningServer, startServer } from '../../server/start.ts';
 import { openStore, type Store } from '../../store/open.ts';
 import { type Context, openProject, type Project, storeFile } from '../context.ts';
@@ -128,37 +128,47 @@ async function start(context: Context, project: Project, asked: Start): Promise<
   const { layout, config } = project;
   const { host, port, wsPort, token } = asked;
   let first: Store | undefined = asked.first;
+  const parts = localParts({
+    layout,
+    version: VERSION,
+    openStore: () => {
+      const store = first ?? asked.open();
+      first = undefined;
+      return store;
+    },
+    catchUp: (store, runs) => {
+      if (!store.readOnly) catchUp({ layout, store, runs });
+    },
+    stop: (run, grace) => askToStop(run, grace, layout, context),
+    bug: (error) => {
+      const text = error instanceof Error ? error.message : String(error);
+      context.warn(`waddle: ${inert(text)}\nThis is a bug in Waddle; WADDLE_DEBUG=1 shows where.\n`);
+      if (context.env.WADDLE_DEBUG) console.error(error);
+    },
+  });
+  const { engine } = parts;
   try {
     return await startServer(
       {
-        layout,
-        version: VERSION,
-        openStore: () => {
-          const store = first ?? asked.open();
-          first = undefined;
-          return store;
-        },
-        catchUp: (store, runs) => {
-          if (!store.readOnly) catchUp({ layout, store, runs });
-        },
-        follow: (options) =>
-          followForServer({ ...options, layout, warn: (text) => context.warn(inert(text)) }),
+        ...parts,
+        follow: (signal) =>
+          followForServer({
+            layout,
+            store: () => engine.store,
+            applied: () => engine.look(),
+            signal,
+            warn: (text) => context.warn(inert(text)),
+          }),
         diff: (from, to) => codeDiff(from, to, layout, context.env),
-        stop: (run, grace) => askToStop(run, grace, layout, context),
         dashboard: DASHBOARD_FOLDER,
         access: {
           host,
           allowedHosts: config.serve?.allowed_hosts ?? [],
           token,
-          cookie: `waddle_${projectIdentity(layout.project).slice(0, 8)}`,
+          cookie: `waddle_${parts.identity.slice(0, 8)}`,
         },
         held: asked.held,
         released: asked.released,
-        bug: (error) => {
-          const text = error instanceof Error ? error.message : String(error);
-          context.warn(`waddle: ${inert(text)}\nThis is a bug in Waddle; WADDLE_DEBUG=1 shows where.\n`);
-          if (context.env.WADDLE_DEBUG) console.error(error);
-        },
       },
       { host, port, wsPort, maxConnections: config.serve?.max_connections ?? MAX_CONNECTIONS },
     );

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { runDetail } from '../../query/run-detail.ts';
+import { answerNow } from '../../store/answer-now.ts';
 import type { Context } from '../context.ts';
 import { example, RUN_HELP } from '../help.ts';
 import { printJson } from '../json.ts';
@@ -23,7 +24,7 @@ export function define(command: Command, context: Context): void {
 
 async function show(context: Context, run: string, options: Options): Promise<void> {
   await withRuns(context, [run], (opened, [found]) => {
-    const detail = runDetail(opened.store, found.id);
+    const detail = answerNow(opened.store, runDetail(found.id));
     if (detail === undefined) return;
     if (options.json === true) printJson(context, detail);
     else context.out(runPage(opened, detail, { all: options.all === true }));

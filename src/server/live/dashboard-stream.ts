@@ -2,36 +2,57 @@ import { createHash } from 'node:crypto';
 import { encodeNumber, stringifyExactJson } from '../../events/line.ts';
 import type { Batch, LivePoints, LiveRun, Watch } from '../../protocol/api.ts';
 import { readColumns } from '../../query/columns.ts';
-import { readConsistently } from '../../query/consistent-read.ts';
-import type { Field } from '../../query/fields.ts';
+import { type Field, fieldText } from '../../query/fields.ts';
 import { RUN_COLUMNS, readRunRow } from '../../query/run-row.ts';
 import { addColumns } from '../../query/runs-table.ts';
-import type { Store } from '../../store/open.ts';
+import { type Question, rows, samples } from '../../store/question.ts';
 import { MAX_SEQ } from '../../store/schema.ts';
 import { consoleLine } from '../console-pages.ts';
 import { type Cursor, cursorAt, formatCursor, parseCursor } from './cursor.ts';
-import { gapAfter, nowCursor } from './frames.ts';
 import type { Outgoing } from './plain-stream.ts';
+import type { SharedReads } from './shared-reads.ts';
+import { gapAfter, streamState } from './stream-state.ts';
 
 /** More than this in one batch is a gap: the page asks for the series again, which costs what its pixels cost. */
 const MAX_POINTS = 20_000;
 const MAX_LINES = 2000;
 
+/** What a dashboard shows, and so wants to know of. */
+interface Watched {
+  runs: ReadonlySet<string>;
+  keys: ReadonlySet<string>;
+  console: string | null;
+  table: boolean;
+  columns: readonly Field[];
+}
+
+/** What is new to all who stand at one place and watch the same. */
+interface News {
+  now: Cursor;
+  /** Nothing of before counts any more. */
+  other: boolean;
+  /** With each, a hash of what of it is news: a heartbeat alone is none. */
+  runs: { run: LiveRun; digest: string }[];
+  points: LivePoints[];
+  console: Batch['console'];
+  missing: Batch['gap'];
+}
+
 /** The dashboard's dialect for one client: what changed since the last batch, as one batch. */
 export class DashboardStream {
   #cursor: Cursor;
-  #runs = new Set<string>();
-  #keys = new Set<string>();
-  #console: string | null = null;
-  #table = false;
-  #columns: Field[] = [];
-  /** What each run's row was when it was last sent, so that a heartbeat alone is no change. */
+  #watched: Watched = { runs: new Set(), keys: new Set(), console: null, table: false, columns: [] };
+  /** Names what is watched: clients with the same name may share what is read for them. */
+  #name = '';
+  readonly #reads: SharedReads;
+  /** The digest of each run's row as it was last sent. */
   readonly #sent = new Map<string, string>();
 
   /** @throws WaddleError `columns-invalid` */
-  constructor(store: Store, watch: Watch) {
-    this.#cursor = nowCursor(store);
-    this.watch(store, watch);
+  constructor(now: Cursor, watch: Watch, reads: SharedReads) {
+    this.#cursor = now;
+    this.#reads = reads;
+    this.watch(watch);
   }
 
   get cursor(): string {
@@ -39,134 +60,153 @@ export class DashboardStream {
   }
 
   /** Without `since` it goes on from where it stands. @throws WaddleError `columns-invalid` */
-  watch(_store: Store, watch: Watch): void {
-    this.#columns = readColumns(watch.columns);
-    this.#runs = new Set(watch.runs);
-    this.#keys = new Set(watch.keys);
-    this.#console = watch.console ?? null;
-    this.#table = watch.table === true;
+  watch(watch: Watch): void {
+    this.#watched = {
+      columns: readColumns(watch.columns),
+      runs: new Set(watch.runs),
+      keys: new Set(watch.keys),
+      console: watch.console ?? null,
+      table: watch.table === true,
+    };
+    const { runs, keys, console, table, columns } = this.#watched;
+    const name = JSON.stringify([[...runs], [...keys], console, table, columns.map(fieldText)]);
+    this.#name = createHash('sha1').update(name).digest('base64');
     if (watch.since === undefined) return;
     // The page has just loaded what there was: 0 asks for no more than what is new since this store began.
     this.#cursor =
       watch.since === 0 ? { ...this.#cursor, revision: 0 } : (parseCursor(watch.since) ?? cursorAt('0', 0));
   }
 
-  next(store: Store): Outgoing {
-    return readConsistently(store.db, () => {
-      const now = nowCursor(store);
-      const gap = gapAfter(store, this.#cursor);
-      // Of a revision that was had in part, all comes again; the numbers of the samples tell.
-      const after = this.#cursor.place === null ? this.#cursor.revision : this.#cursor.revision - 1;
-      if (gap === undefined && after >= now.revision) return { texts: [], more: false };
-      this.#cursor = now;
-      const other = gap?.reason === 'other-store';
-      if (other) this.#sent.clear();
-      const runs = this.#changedRuns(store, other ? -1 : after);
-      const points = gap === undefined ? this.#newPoints(store, after) : { list: [], gap: false };
-      const lines = gap === undefined ? this.#newLines(store, after) : { list: [], gap: false };
-      const missing: Batch['gap'] = other
-        ? 'all'
-        : gap !== undefined || (points.gap && lines.gap)
-          ? 'all'
-          : points.gap
-            ? 'points'
-            : lines.gap
-              ? 'console'
-              : undefined;
-      if (missing === undefined && runs.length + points.list.length + lines.list.length === 0) {
-        return { texts: [], more: false };
-      }
-      const batch: Batch = {
-        type: 'batch',
-        cursor: formatCursor(now),
-        runs,
-        points: points.list,
-        console: lines.list,
-        ...(missing === undefined ? {} : { gap: missing }),
-      };
-      return { texts: [stringifyExactJson(batch)], more: false };
-    });
-  }
-
-  #changedRuns(store: Store, after: number): LiveRun[] {
-    const rows = store
-      .prepare(`SELECT r.num, r.removed, ${RUN_COLUMNS} FROM runs r WHERE r.revision > ?`)
-      .all(after)
-      .filter((row) => this.#table || this.#runs.has(String(row.id)) || row.id === this.#console);
-    const runs = rows.map(readRunRow);
-    addColumns(
-      store.db,
-      this.#columns,
-      rows.map((row) => Number(row.num)),
-      runs,
+  async next(): Promise<Outgoing> {
+    const nothing: Outgoing = { texts: [], more: false };
+    const [cursor, watched] = [this.#cursor, this.#watched];
+    const news = await this.#reads.read(`dashboard ${formatCursor(cursor)} ${this.#name}`, () =>
+      readNews(cursor, watched),
     );
-    return runs
-      .map((run, index): LiveRun => ({ ...run, removed: rows[index]?.removed === 1 }))
-      .filter((run) => this.#isNews(run));
+    if (news === null) return nothing;
+    this.#cursor = news.now;
+    if (news.other) this.#sent.clear();
+    const runs = news.runs.filter(({ run, digest }) => this.#isNews(run, digest)).map(({ run }) => run);
+    const { points, console, missing } = news;
+    if (missing === undefined && runs.length + points.length + console.length === 0) return nothing;
+    const batch: Batch = {
+      type: 'batch',
+      cursor: formatCursor(news.now),
+      runs,
+      points,
+      console,
+      ...(missing === undefined ? {} : { gap: missing }),
+    };
+    return { texts: [stringifyExactJson(batch)], more: false };
   }
 
-  #isNews(run: LiveRun): boolean {
-    const { last_event_at: _beat, duration: _soFar, ...rest } = run;
-    const digest = createHash('sha1').update(stringifyExactJson(rest)).digest('base64');
-    if (this.#sent.get(run.id) === digest) return false;
-    this.#sent.set(run.id, digest);
+  #isNews({ id }: LiveRun, digest: string): boolean {
+    if (this.#sent.get(id) === digest) return false;
+    this.#sent.set(id, digest);
     return true;
   }
+}
 
-  #newPoints(store: Store, after: number): { list: LivePoints[]; gap: boolean } {
-    if (this.#runs.size === 0 || this.#keys.size === 0) return { list: [], gap: false };
-    const found = store
-      .prepare(
-        `SELECT c.series, min(c.seq0) AS seq0, max(c.seq1) AS seq1, s.key, s.writer, s.part, s.t0, r.id AS run
-         FROM changes c JOIN series s ON s.id = c.series JOIN runs r ON r.num = s.run
-         WHERE c.revision > ? AND r.removed = 0 GROUP BY c.series ORDER BY c.series`,
-      )
-      .all(after)
-      .filter((row) => this.#runs.has(String(row.run)) && this.#keys.has(String(row.key)));
-    const total = found.reduce((sum, row) => sum + Number(row.seq1) - Number(row.seq0) + 1, 0);
-    if (total > MAX_POINTS) return { list: [], gap: true };
-    const list = found.map((row): LivePoints => {
-      const base = Number(row.series) * MAX_SEQ;
-      const samples = store
-        .prepare('SELECT step, dt, value FROM samples WHERE id BETWEEN ? AND ? ORDER BY id')
-        .all(base + Number(row.seq0), base + Number(row.seq1));
-      const t0 = Number(row.t0);
-      return {
-        run: String(row.run),
-        key: String(row.key),
-        writer: String(row.writer),
-        seq: Number(row.part) * MAX_SEQ + Number(row.seq0),
-        step: samples.map((sample) => Number(sample.step)),
-        t: samples.map((sample) => (t0 + Number(sample.dt)) / 1000),
-        v: samples.map((sample) => encodeNumber(sample.value === null ? Number.NaN : Number(sample.value))),
-      };
-    });
-    return { list, gap: false };
-  }
+/** What is new after a cursor; null where the store stands there still. */
+function* readNews(cursor: Cursor, watched: Watched): Question<News | null> {
+  const state = yield* streamState();
+  const gap = gapAfter(state, cursor);
+  // Of a revision that was had in part, all comes again; the numbers of the samples tell.
+  const after = cursor.place === null ? cursor.revision : cursor.revision - 1;
+  if (gap === undefined && after >= state.revision) return null;
+  const other = gap?.reason === 'other-store';
+  const runs = yield* changedRuns(watched, other ? -1 : after);
+  const points = gap === undefined ? yield* newPoints(watched, after) : [];
+  const lines = gap === undefined ? yield* newLines(watched, after) : [];
+  const missing: Batch['gap'] =
+    gap !== undefined || (points === null && lines === null)
+      ? 'all'
+      : points === null
+        ? 'points'
+        : lines === null
+          ? 'console'
+          : undefined;
+  return {
+    now: cursorAt(state.epoch, state.revision),
+    other,
+    runs,
+    points: points ?? [],
+    console: lines ?? [],
+    missing,
+  };
+}
 
-  #newLines(store: Store, after: number): { list: Batch['console']; gap: boolean } {
-    const run = this.#console;
-    if (run === null) return { list: [], gap: false };
-    const rows = store
-      .prepare(
-        `SELECT l.attempt, coalesce(a.number, 0) AS number, l.stream, l.n, l.ts, l.partial, l.text
-         FROM (SELECT run, attempt, stream, min(n0) AS n0, max(n1) AS n1 FROM console_changes
-           WHERE revision > ?2 AND run = (SELECT num FROM runs WHERE id = ?1 AND removed = 0)
-           GROUP BY run, attempt, stream) c
-         CROSS JOIN console l ON l.run = c.run AND l.attempt = c.attempt AND l.stream = c.stream
-           AND l.n BETWEEN c.n0 AND c.n1
-         LEFT JOIN attempts a ON a.run = c.run AND a.attempt = c.attempt
-         LIMIT ${MAX_LINES + 1}`,
-      )
-      .all(run, after);
-    if (rows.length > MAX_LINES) return { list: [], gap: true };
-    rows.sort(
-      (a, b) =>
-        Number(a.number) - Number(b.number) ||
-        Number(a.ts) - Number(b.ts) ||
-        Number(a.stream) - Number(b.stream) ||
-        Number(a.n) - Number(b.n),
-    );
-    return { list: rows.map((row) => ({ run, ...consoleLine(row) })), gap: false };
-  }
+function* changedRuns({ table, runs, console, columns }: Watched, after: number): Question<News['runs']> {
+  const found = (yield* rows(
+    `SELECT r.num, r.removed, ${RUN_COLUMNS} FROM runs r WHERE r.revision > ?`,
+    after,
+  )).filter((row) => table || runs.has(String(row.id)) || row.id === console);
+  const changed = found.map(readRunRow);
+  yield* addColumns(
+    columns,
+    found.map((row) => Number(row.num)),
+    changed,
+  );
+  return changed.map((row, index) => {
+    const run: LiveRun = { ...row, removed: found[index]?.removed === 1 };
+    const { last_event_at: _beat, duration: _soFar, ...rest } = run;
+    return { run, digest: createHash('sha1').update(stringifyExactJson(rest)).digest('base64') };
+  });
+}
+
+/** Null where they are too many. */
+function* newPoints({ runs, keys }: Watched, after: number): Question<LivePoints[] | null> {
+  if (runs.size === 0 || keys.size === 0) return [];
+  const found = (yield* rows(
+    `SELECT c.series, c.seq0, c.seq1, s.key, s.writer, s.part, s.t0, r.id AS run
+     FROM (SELECT series, min(seq0) AS seq0, max(seq1) AS seq1 FROM changes WHERE revision > ? GROUP BY series) c
+     JOIN series s ON s.id = c.series JOIN runs r ON r.num = s.run
+     WHERE r.removed = 0 ORDER BY c.series`,
+    after,
+  )).filter((row) => runs.has(String(row.run)) && keys.has(String(row.key)));
+  const total = found.reduce((sum, row) => sum + Number(row.seq1) - Number(row.seq0) + 1, 0);
+  if (total > MAX_POINTS) return null;
+  const read = yield* samples(
+    found.map((row) => ({ series: Number(row.series), from: Number(row.seq0), to: Number(row.seq1) + 1 })),
+    { times: true },
+  );
+  return found.map((row, index): LivePoints => {
+    const columns = read[index];
+    const t0 = Number(row.t0);
+    return {
+      run: String(row.run),
+      key: String(row.key),
+      writer: String(row.writer),
+      seq: Number(row.part) * MAX_SEQ + Number(row.seq0),
+      step: Array.from(columns?.step ?? []),
+      t: Array.from(columns?.dt ?? [], (ms) => (t0 + ms) / 1000),
+      v: Array.from(columns?.value ?? [], encodeNumber),
+    };
+  });
+}
+
+/** Null where they are too many. */
+function* newLines({ console: run }: Watched, after: number): Question<Batch['console'] | null> {
+  if (run === null) return [];
+  const found = yield* rows(
+    `SELECT l.attempt, coalesce(a.number, 0) AS number, l.stream, l.n, l.ts, l.partial, l.text
+     FROM (SELECT run, attempt, stream, min(n0) AS n0, max(n1) AS n1 FROM console_changes
+       WHERE revision > ? AND run = (SELECT r.num FROM runs r WHERE r.id = ? AND r.removed = 0)
+       GROUP BY run, attempt, stream) c
+     CROSS JOIN console l ON l.run = c.run AND l.attempt = c.attempt AND l.stream = c.stream
+       AND l.n BETWEEN c.n0 AND c.n1
+     LEFT JOIN attempts a ON a.run = c.run AND a.attempt = c.attempt
+     LIMIT ${MAX_LINES + 1}`,
+    after,
+    run,
+  );
+  if (found.length > MAX_LINES) return null;
+  found.sort(
+    (a, b) =>
+      Number(a.number) - Number(b.number) ||
+      Number(a.ts) - Number(b.ts) ||
+      Number(a.stream) - Number(b.stream) ||
+      Number(a.n) - Number(b.n),
+  );
+  return found.map((row) => ({ run, ...consoleLine(row) }));
 }

@@ -2,13 +2,18 @@ import type { TSchema } from 'typebox';
 import { WaddleError } from '../../errors/waddle-error.ts';
 import type { ErrorFrame, Subscribe, Watch } from '../../protocol/api.ts';
 import * as schemas from '../../protocol/live-schemas.ts';
-import type { StoreHandle } from '../store-handle.ts';
+import type { Engine } from '../../store/question.ts';
 import { problemIn } from '../validate.ts';
+import type { Cursor } from './cursor.ts';
 import { DashboardStream } from './dashboard-stream.ts';
 import { PlainStream, SharedPieces } from './plain-stream.ts';
+import { SharedReads } from './shared-reads.ts';
+import { nowCursor } from './stream-state.ts';
 
-/** How often the store's revision is looked at while somebody listens, in milliseconds: others write it too. */
-const LOOK_MS = 40;
+/** A database that did not answer is asked again after this, in milliseconds. */
+const AGAIN_MS = 200;
+/** A client with so many messages that wait for their turn is not listened to until they had it. */
+const MAX_INBOX = 16;
 /** The least time between two batches to one dashboard. */
 const BATCH_MS = 100;
 /** A client with so many bytes still on their way gets nothing more until they are gone. */
@@ -23,6 +28,9 @@ export interface LiveSocket {
   readonly bufferedAmount: number;
   send(text: string, sent?: () => void): void;
   ping(): void;
+  /** Reads nothing more from the client, until it resumes. */
+  pause(): void;
+  resume(): void;
   close(code: number, reason: string): void;
   terminate(): void;
   on(event: 'message', listener: (data: unknown, binary: boolean) => void): unknown;
@@ -30,32 +38,42 @@ export interface LiveSocket {
   off(event: 'close', listener: () => void): unknown;
 }
 
+/** What a client said, where the stream stood then, and what is wrong with it. */
+type Said = { message: Subscribe | Watch; now: Promise<Cursor> } | { problem: WaddleError };
+
 interface Client {
   socket: LiveSocket;
-  stream: PlainStream | DashboardStream;
+  /** Undefined until its first message, which is its arrival. */
+  stream: PlainStream | DashboardStream | undefined;
+  /** Messages that have not had their turn: it comes between two readings. */
+  inbox: Said[];
   /** Being served right now, or waiting for its turn. */
   busy: boolean;
+  /** Something changed while it was served. */
+  woken: boolean;
   /** Milliseconds: when the last batch went. */
   sentAt: number;
   answered: boolean;
 }
 
 /**
- * Everything live: each client's cursor and the one look at the store that wakes them all. Nothing is queued for anyone;
- * what a client has not got yet is in the store, and is read when it is ready for it.
+ * Everything live: each client's cursor, and the engine's notice that wakes them all. Nothing is queued for anyone; what a
+ * client has not got yet is in the store, and is read when it is ready for it.
  */
 export class LiveHub {
-  readonly #handle: StoreHandle;
+  readonly #engine: Engine;
   readonly #clients = new Set<Client>();
-  readonly #shared = new SharedPieces();
+  readonly #reads: SharedReads;
+  readonly #pieces: SharedPieces;
   readonly #bug: (error: unknown) => void;
-  #timer: NodeJS.Timeout | undefined;
+  #unlisten: (() => void) | undefined;
   #pings: NodeJS.Timeout | undefined;
-  #seen = '';
 
-  constructor(handle: StoreHandle, bug: (error: unknown) => void) {
-    this.#handle = handle;
+  constructor(engine: Engine, bug: (error: unknown) => void) {
+    this.#engine = engine;
     this.#bug = bug;
+    this.#reads = new SharedReads(engine);
+    this.#pieces = new SharedPieces(this.#reads);
   }
 
   get size(): number {
@@ -65,8 +83,10 @@ export class LiveHub {
   add(socket: LiveSocket): void {
     const client: Client = {
       socket,
-      stream: new PlainStream(this.#handle.store, this.#shared),
+      stream: undefined,
+      inbox: [],
       busy: false,
+      woken: false,
       sentAt: 0,
       answered: true,
     };
@@ -80,29 +100,16 @@ export class LiveHub {
       if (this.#clients.size === 0) this.#rest();
     });
     socket.on('error', () => socket.terminate());
-    this.#timer ??= setInterval(() => this.look(), LOOK_MS);
+    this.#unlisten ??= this.#engine.onChange(() => this.#changed());
     this.#pings ??= setInterval(() => this.#ping(), PING_MS);
-  }
-
-  /** Wakes everybody where the store has changed. */
-  look(): void {
-    if (this.#clients.size === 0) return;
-    try {
-      const { store } = this.#handle;
-      const state = `${store.epoch} ${store.revision}`;
-      if (state === this.#seen) return;
-      this.#seen = state;
-    } catch (error) {
-      this.#report(error);
-      return;
-    }
-    for (const client of this.#clients) this.#serve(client);
+    // Whoever says nothing has all that is new from now on.
+    this.#take(client, { message: { type: 'subscribe' }, now: this.#engine.answer(nowCursor()) });
   }
 
   /** Gives everybody what there is, for at most so long, and says goodbye. */
   async drain(ms: number): Promise<void> {
     const deadline = performance.now() + ms;
-    this.look();
+    this.#changed();
     const waiting = () =>
       [...this.#clients].some(
         ({ busy, socket }) => busy || (socket.readyState === 1 && socket.bufferedAmount > 0),
@@ -117,12 +124,17 @@ export class LiveHub {
     this.#clients.clear();
   }
 
+  #changed(): void {
+    this.#reads.changed();
+    for (const client of this.#clients) this.#serve(client);
+  }
+
   #rest(): void {
-    clearInterval(this.#timer);
+    this.#unlisten?.();
+    this.#unlisten = undefined;
     clearInterval(this.#pings);
-    this.#timer = undefined;
     this.#pings = undefined;
-    this.#seen = '';
+    this.#reads.changed();
   }
 
   #ping(): void {
@@ -137,68 +149,106 @@ export class LiveHub {
 
   #receive(client: Client, text: string): void {
     try {
-      const message = readMessage(text);
-      const { store } = this.#handle;
-      if (message.type === 'subscribe') {
-        if (!(client.stream instanceof PlainStream)) client.stream = new PlainStream(store, this.#shared);
-        client.stream.subscribe(store, message);
-      } else if (client.stream instanceof DashboardStream) client.stream.watch(store, message);
-      else client.stream = new DashboardStream(store, message);
-      this.#serve(client);
+      this.#take(client, { message: readMessage(text), now: this.#engine.answer(nowCursor()) });
     } catch (error) {
-      if (!(error instanceof WaddleError)) {
-        this.#report(error);
-        return;
-      }
-      const { code, message, hint } = error;
-      const frame: ErrorFrame = {
-        type: 'error',
-        error: { code, message, hint },
-        cursor: client.stream.cursor,
-      };
-      // Whoever sends nonsense faster than it reads the answers gets none.
-      if (client.socket.bufferedAmount < MAX_WAITING_BYTES) client.socket.send(JSON.stringify(frame));
+      if (error instanceof WaddleError) this.#take(client, { problem: error });
+      else this.#report(error);
     }
+  }
+
+  #take(client: Client, said: Said): void {
+    // It is awaited when its turn comes.
+    if ('now' in said) said.now.catch(() => undefined);
+    client.inbox.push(said);
+    if (client.inbox.length === MAX_INBOX) client.socket.pause();
+    this.#serve(client);
   }
 
   /** Serves a client until it has everything; it takes up again when the last piece is on its way. */
   #serve(client: Client): void {
+    client.woken = true;
     if (client.busy) return;
     client.busy = true;
-    void this.#serveAll(client)
-      .catch((error) => this.#report(error))
-      .finally(() => {
-        client.busy = false;
-      });
+    void this.#serveAll(client).catch((error) => {
+      this.#report(error);
+      if (error instanceof WaddleError) setTimeout(() => this.#serveAgain(client), AGAIN_MS).unref();
+    });
+  }
+
+  #serveAgain(client: Client): void {
+    if (this.#clients.has(client)) this.#serve(client);
   }
 
   async #serveAll(client: Client): Promise<void> {
-    const { socket } = client;
-    for (;;) {
-      if (socket.readyState !== 1) return;
-      if (client.stream instanceof DashboardStream) {
-        const wait = client.sentAt + BATCH_MS - performance.now();
-        if (wait > 0) await new Promise((wake) => setTimeout(wake, wait));
+    try {
+      while (client.woken) {
+        client.woken = false;
+        while (await this.#serveOnce(client));
       }
-      if (socket.readyState !== 1) return;
-      const { stream } = client;
-      const { texts, more } = stream.next(this.#handle.store);
-      if (texts.length > 0) {
-        client.sentAt = performance.now();
-        await sendAll(socket, texts);
-      } else if (more) {
-        // Much of what others want: let them have their turn.
-        await new Promise((wake) => setImmediate(wake));
-      }
-      if (!more && texts.length === 0 && stream === client.stream) return;
+    } finally {
+      client.busy = false;
     }
   }
 
-  #report(error: unknown): void {
-    // A store that is busy or moved away is tried again at the next look.
-    if (error instanceof WaddleError) this.#seen = '';
-    else this.#bug(error);
+  /** Resolves to whether there is more right now. */
+  async #serveOnce(client: Client): Promise<boolean> {
+    const { socket } = client;
+    if (socket.readyState !== 1) return false;
+    if (client.stream instanceof DashboardStream) {
+      const wait = client.sentAt + BATCH_MS - performance.now();
+      if (wait > 0) await new Promise((wake) => setTimeout(wake, wait));
+    }
+    if (client.inbox.length > 0) await this.#hear(client);
+    const { stream } = client;
+    if (socket.readyState !== 1 || stream === undefined) return false;
+    const { texts, more } = await stream.next(this.#engine);
+    if (texts.length > 0) {
+      client.sentAt = performance.now();
+      await sendAll(socket, texts);
+    } else if (more) {
+      // Much of what others want: let them have their turn.
+      await new Promise((wake) => setImmediate(wake));
+    }
+    return more || texts.length > 0 || client.inbox.length > 0;
   }
+
+  /** Gives the client's messages their turn. */
+  async #hear(client: Client): Promise<void> {
+    const { inbox, socket } = client;
+    for (let said = inbox[0]; said !== undefined; said = inbox[0]) {
+      if ('problem' in said) sayProblem(client, said.problem);
+      else {
+        const now = await said.now.catch(() => this.#engine.answer(nowCursor()));
+        try {
+          this.#follow(client, said.message, now);
+        } catch (error) {
+          if (!(error instanceof WaddleError)) throw error;
+          sayProblem(client, error);
+        }
+      }
+      inbox.shift();
+      if (inbox.length === MAX_INBOX - 1) socket.resume();
+    }
+  }
+
+  /** @throws WaddleError `columns-invalid` */
+  #follow(client: Client, message: Subscribe | Watch, now: Cursor): void {
+    if (message.type === 'subscribe') {
+      if (!(client.stream instanceof PlainStream)) client.stream = new PlainStream(now, this.#pieces);
+      client.stream.subscribe(now, message);
+    } else if (client.stream instanceof DashboardStream) client.stream.watch(message);
+    else client.stream = new DashboardStream(now, message, this.#reads);
+  }
+
+  #report(error: unknown): void {
+    if (!(error instanceof WaddleError)) this.#bug(error);
+  }
+}
+
+function sayProblem({ socket, stream }: Client, { code, message, hint }: WaddleError): void {
+  const frame: ErrorFrame = { type: 'error', error: { code, message, hint }, cursor: stream?.cursor ?? '' };
+  // Whoever sends nonsense faster than it reads the answers gets none.
+  if (socket.bufferedAmount < MAX_WAITING_BYTES) socket.send(JSON.stringify(frame));
 }
 
 /** Sends frames, and resolves when the last of them has left this process: a slow client holds up only itself. */

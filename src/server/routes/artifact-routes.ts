@@ -3,16 +3,17 @@ import { Type } from 'typebox';
 import type { Artifact, ArtifactQuery, ArtifactsQuery } from '../../protocol/api.ts';
 import * as page from '../../protocol/page-schemas.ts';
 import { Artifact as ArtifactSchema } from '../../protocol/run-schemas.ts';
-import { runDetail } from '../../query/run-detail.ts';
-import { bytesReply, fileOfFolder, findArtifact, listFolder } from '../artifact-reply.ts';
+import { artifactDetails } from '../../query/run-detail.ts';
+import type { Question } from '../../store/question.ts';
+import { bytesReply, type FoundArtifact, fileOfFolder, findArtifact, listFolder } from '../artifact-reply.ts';
 import { BINARY, described } from '../openapi.ts';
-import { knownRun, runNotFound } from '../runs.ts';
+import { type KnownRun, knownRun } from '../runs.ts';
 import type { Shared } from '../shared.ts';
 
 const Params = Type.Object({ id: Type.String({ maxLength: 100 }), name: Type.String({ maxLength: 20_000 }) });
 
-export function artifactRoutes(http: FastifyInstance, { options, handle }: Shared): void {
-  const { layout } = options;
+export function artifactRoutes(http: FastifyInstance, { options, engine }: Shared): void {
+  const { blobs } = options;
 
   http.get<{ Params: { id: string }; Querystring: ArtifactsQuery }>(
     '/api/runs/:id/artifacts',
@@ -27,12 +28,10 @@ export function artifactRoutes(http: FastifyInstance, { options, handle }: Share
         },
       ),
     },
-    (request): Artifact[] => {
-      const detail = runDetail(handle.store, request.params.id);
-      if (detail === undefined) throw runNotFound(request.params.id);
-      const all = detail.artifacts.toReversed();
-      if (request.query.versions === true) return all;
-      return [...new Map(detail.artifacts.map((artifact) => [artifact.name, artifact])).values()];
+    async (request): Promise<Artifact[]> => {
+      const all = await engine.answer(artifactsOf(request.params.id));
+      if (request.query.versions === true) return all.toReversed();
+      return [...new Map(all.map((artifact) => [artifact.name, artifact])).values()];
     },
   );
 
@@ -47,20 +46,20 @@ export function artifactRoutes(http: FastifyInstance, { options, handle }: Share
         description: 'Takes Range. A folder is a JSON listing; with `path`, one of its files.',
       }),
     },
-    (request, reply) => {
-      const { store } = handle;
+    async (request, reply) => {
       const { query, headers, params } = request;
-      const run = knownRun(store, params.id);
-      let artifact = findArtifact(store, run, params.name, query);
+      const found = await engine.answer(artifactNamed(params.id, params.name, query));
+      const { run } = found;
+      let { artifact } = found;
       if (artifact.type === 'folder') {
-        if (query.path === undefined) return reply.send(listFolder(layout, run, artifact));
-        artifact = fileOfFolder(layout, artifact, query.path);
+        if (query.path === undefined) return reply.send(await listFolder(blobs, run, artifact));
+        artifact = await fileOfFolder(blobs, artifact, query.path);
       }
       const {
         status,
         headers: own,
         body,
-      } = bytesReply(layout, artifact, {
+      } = await bytesReply(blobs, artifact, {
         range: headers.range,
         ifRange: typeof headers['if-range'] === 'string' ? headers['if-range'] : undefined,
         ifNoneMatch: headers['if-none-match'],
@@ -70,4 +69,19 @@ export function artifactRoutes(http: FastifyInstance, { options, handle }: Share
       return reply.send(body ?? '');
     },
   );
+}
+
+/** Every version, by name, the newest of a name last. @throws WaddleError `run-not-found` */
+function* artifactsOf(id: string): Question<Artifact[]> {
+  const run = yield* knownRun(id);
+  return yield* artifactDetails(run.id, run.num);
+}
+
+function* artifactNamed(
+  id: string,
+  name: string,
+  query: ArtifactQuery,
+): Question<{ run: KnownRun; artifact: FoundArtifact }> {
+  const run = yield* knownRun(id);
+  return { run, artifact: yield* findArtifact(run, name, query) };
 }

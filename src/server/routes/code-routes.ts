@@ -1,8 +1,10 @@
 import type { FastifyInstance } from 'fastify';
 import { WaddleError } from '../../errors/waddle-error.ts';
+import type { SnapshotRecord } from '../../events/schema.ts';
 import type { CodeFiles, Diff, DiffQuery } from '../../protocol/api.ts';
 import * as page from '../../protocol/page-schemas.ts';
 import { RunParams } from '../../protocol/run-schemas.ts';
+import { type Question, type Row, row } from '../../store/question.ts';
 import { described } from '../openapi.ts';
 import type { CodeSide } from '../options.ts';
 import { knownRun, snapshotOf } from '../runs.ts';
@@ -11,7 +13,7 @@ import type { Shared } from '../shared.ts';
 /** Characters of a patch that are given; a page shows no more. */
 const MAX_PATCH = 5_000_000;
 
-export function codeRoutes(http: FastifyInstance, { options, handle }: Shared): void {
+export function codeRoutes(http: FastifyInstance, { options, engine }: Shared): void {
   http.get<{ Params: { id: string } }>(
     '/api/runs/:id/files',
     {
@@ -24,11 +26,8 @@ export function codeRoutes(http: FastifyInstance, { options, handle }: Shared): 
         },
       ),
     },
-    (request): CodeFiles => {
-      const { store } = handle;
-      const run = knownRun(store, request.params.id);
-      const snapshot = snapshotOf(store, run.num);
-      const row = store.prepare('SELECT commit_sha, drift FROM runs WHERE num = ?').get(run.num);
+    async (request): Promise<CodeFiles> => {
+      const { row, snapshot } = await engine.answer(codeOf(request.params.id));
       return {
         commit: typeof row?.commit_sha === 'string' ? row.commit_sha : null,
         base: snapshot?.base ?? null,
@@ -57,9 +56,8 @@ export function codeRoutes(http: FastifyInstance, { options, handle }: Shared): 
       }),
     },
     async (request): Promise<Diff> => {
-      const { store } = handle;
-      const sideOf = (id: string, at: CodeSide['at']): CodeSide => {
-        const snapshot = snapshotOf(store, knownRun(store, id).num);
+      const sideOf = async (id: string, at: CodeSide['at']): Promise<CodeSide> => {
+        const { snapshot } = await engine.answer(codeOf(id));
         if (snapshot !== null) return { run: id, snapshot, at };
         throw new WaddleError(
           'code-missing',
@@ -69,8 +67,8 @@ export function codeRoutes(http: FastifyInstance, { options, handle }: Shared): 
       };
       const { id } = request.params;
       const { against = 'head' } = request.query;
-      const to = sideOf(id, 'tree');
-      const from = against === 'head' ? sideOf(id, 'base') : sideOf(against, 'tree');
+      const to = await sideOf(id, 'tree');
+      const from = await (against === 'head' ? sideOf(id, 'base') : sideOf(against, 'tree'));
       const idOf = ({ snapshot, at }: CodeSide) => snapshot[at] ?? null;
       const patch = await options.diff(from, to);
       return {
@@ -81,4 +79,10 @@ export function codeRoutes(http: FastifyInstance, { options, handle }: Shared): 
       };
     },
   );
+}
+
+function* codeOf(id: string): Question<{ snapshot: SnapshotRecord | null; row: Row | undefined }> {
+  const run = yield* knownRun(id);
+  const found = yield* row('SELECT r.commit_sha, r.drift FROM runs r WHERE r.num = ?', run.num);
+  return { snapshot: yield* snapshotOf(run.num), row: found };
 }

@@ -7,7 +7,7 @@ import type { Shared } from '../shared.ts';
 
 type WithRun = { Params: { id: string } };
 
-export function editRoutes(http: FastifyInstance, { editor, hub }: Shared): void {
+export function editRoutes(http: FastifyInstance, { editor }: Shared): void {
   /** Each is a file of its own on disk. */
   const config = { rateLimit: { max: 1000, timeWindow: 10_000 } };
   const edit = (
@@ -21,38 +21,34 @@ export function editRoutes(http: FastifyInstance, { editor, hub }: Shared): void
       ...(body === undefined ? {} : { body }),
     }),
   });
-  const told = <T>(result: T): T => {
-    hub.look();
-    return result;
-  };
 
   http.patch<WithRun & { Body: RunPatch }>(
     '/api/runs/:id',
     edit('Change a run’s name, notes, tags or archived mark', schemas.RunPatch),
-    (request): Edited => told(editor.patch([request.params.id], request.body)),
+    (request): Promise<Edited> => editor.patch([request.params.id], request.body),
   );
   http.delete<WithRun>(
     '/api/runs/:id',
     edit('Remove a run; it can be restored until gc'),
-    (request): Edited => told(editor.remove([request.params.id], true)),
+    (request): Promise<Edited> => editor.remove([request.params.id], true),
   );
   http.post<WithRun>(
     '/api/runs/:id/restore',
     edit('Bring a removed run back'),
-    (request): Edited => told(editor.remove([request.params.id], false)),
+    (request): Promise<Edited> => editor.remove([request.params.id], false),
   );
   http.post<WithRun & { Body: StopBody }>(
     '/api/runs/:id/stop',
     edit('Ask a running job to stop', schemas.StopBody),
-    async (request): Promise<Edited> => told(await editor.stop([request.params.id], request.body.grace)),
+    (request): Promise<Edited> => editor.stop([request.params.id], request.body.grace),
   );
   http.post<{ Body: BulkBody }>(
     '/api/runs/bulk',
     edit('One act on many runs', schemas.BulkBody, false),
     async (request): Promise<Edited> => {
       const { runs, act, patch, grace } = request.body;
-      if (act === 'remove' || act === 'restore') return told(editor.remove(runs, act === 'remove'));
-      if (act === 'stop') return told(await editor.stop(runs, grace));
+      if (act === 'remove' || act === 'restore') return await editor.remove(runs, act === 'remove');
+      if (act === 'stop') return await editor.stop(runs, grace);
       if (patch === undefined) {
         throw new WaddleError(
           'body-invalid',
@@ -63,7 +59,7 @@ export function editRoutes(http: FastifyInstance, { editor, hub }: Shared): void
           },
         );
       }
-      return told(editor.patch(runs, patch));
+      return await editor.patch(runs, patch);
     },
   );
 }

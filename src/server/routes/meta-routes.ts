@@ -1,17 +1,13 @@
-import { basename } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import type { Health, KeysQuery } from '../../protocol/api.ts';
 import * as schemas from '../../protocol/common-schemas.ts';
 import { checkToken } from '../access.ts';
 import { described } from '../openapi.ts';
-import { projectIdentity } from '../project-identity.ts';
 import { listKeys, listProjects } from '../runs.ts';
 import type { Shared } from '../shared.ts';
 
-export function metaRoutes(http: FastifyInstance, { options, handle, holders, startedAt }: Shared): void {
-  const identity = projectIdentity(options.layout.project);
-
+export function metaRoutes(http: FastifyInstance, { options, engine, holders, startedAt }: Shared): void {
   http.get(
     '/api/health',
     {
@@ -37,8 +33,8 @@ export function metaRoutes(http: FastifyInstance, { options, handle, holders, st
       return {
         app: 'waddle',
         version: options.version,
-        project: identity,
-        ...(known ? { folder: basename(options.layout.project) } : {}),
+        project: options.identity,
+        ...(known ? { folder: options.folder } : {}),
         pid: process.pid,
         ws_port: options.ports.ws,
         started_at: startedAt,
@@ -66,7 +62,7 @@ export function metaRoutes(http: FastifyInstance, { options, handle, holders, st
   http.get(
     '/api/projects',
     { schema: described('runs', 'Projects, the latest first', Type.Array(schemas.ProjectEntry)) },
-    () => listProjects(handle.store),
+    () => engine.answer(listProjects()),
   );
 
   http.get<{ Querystring: KeysQuery }>(
@@ -76,6 +72,6 @@ export function metaRoutes(http: FastifyInstance, { options, handle, holders, st
         querystring: schemas.KeysQuery,
       }),
     },
-    (request) => listKeys(handle.store, request.query),
+    (request) => engine.answer(listKeys(request.query)),
   );
 }

@@ -14,11 +14,12 @@ import { SeriesRequest as SeriesRequestSchema } from '../../protocol/series-sche
 import { compareRuns } from '../../query/compare-runs.ts';
 import { runDetail } from '../../query/run-detail.ts';
 import { listRuns } from '../../query/runs-table.ts';
+import type { Question } from '../../store/question.ts';
 import { readConsolePage } from '../console-pages.ts';
 import { formatCursor } from '../live/cursor.ts';
-import { nowCursor } from '../live/frames.ts';
+import { nowCursor } from '../live/stream-state.ts';
 import { BINARY, described } from '../openapi.ts';
-import { findText, knownRun, runNotFound, samplePage } from '../runs.ts';
+import { runNotFound, samplePage } from '../runs.ts';
 import { seriesReply } from '../series-reply.ts';
 import type { Shared } from '../shared.ts';
 
@@ -26,7 +27,7 @@ const MAX_COMPARED = 100;
 
 type WithRun = { Params: { id: string } };
 
-export function runRoutes(http: FastifyInstance, { handle }: Shared): void {
+export function runRoutes(http: FastifyInstance, { engine }: Shared): void {
   http.get<{ Querystring: RunsQuery }>(
     '/api/runs',
     {
@@ -34,13 +35,11 @@ export function runRoutes(http: FastifyInstance, { handle }: Shared): void {
         querystring: schemas.RunsQuery,
       }),
     },
-    (request, reply) => {
-      const { filter, sort, columns, limit, cursor, project, archived, q } = request.query;
-      const { store } = handle;
-      const among = q === undefined || q.trim() === '' ? undefined : findText(store, q);
-      const page = listRuns(store.db, { filter, sort, columns, limit, cursor, project, archived, among });
+    async (request, reply) => {
+      const { q: text, ...query } = request.query;
+      const [page, cursor] = await engine.answer(withCursor(listRuns({ ...query, text })));
       linkNext(request, reply, page.next);
-      reply.header('waddle-cursor', formatCursor(nowCursor(store)));
+      reply.header('waddle-cursor', cursor);
       return page.rows;
     },
   );
@@ -52,11 +51,10 @@ export function runRoutes(http: FastifyInstance, { handle }: Shared): void {
         params: schemas.RunParams,
       }),
     },
-    (request, reply) => {
-      const { store } = handle;
-      const detail = runDetail(store, request.params.id);
+    async (request, reply) => {
+      const [detail, cursor] = await engine.answer(withCursor(runDetail(request.params.id)));
       if (detail === undefined) throw runNotFound(request.params.id);
-      reply.header('waddle-cursor', formatCursor(nowCursor(store)));
+      reply.header('waddle-cursor', cursor);
       return detail;
     },
   );
@@ -69,9 +67,8 @@ export function runRoutes(http: FastifyInstance, { handle }: Shared): void {
         querystring: schemas.MetricsQuery,
       }),
     },
-    (request, reply) => {
-      const { store } = handle;
-      const { rows, next } = samplePage(store, knownRun(store, request.params.id), request.query);
+    async (request, reply) => {
+      const { rows, next } = await engine.answer(samplePage(request.params.id, request.query));
       linkNext(request, reply, next);
       return rows;
     },
@@ -85,11 +82,7 @@ export function runRoutes(http: FastifyInstance, { handle }: Shared): void {
         querystring: ConsoleQuerySchema,
       }),
     },
-    (request) => {
-      const { store } = handle;
-      const run = knownRun(store, request.params.id);
-      return readConsolePage(store, run, request.query, formatCursor(nowCursor(store)));
-    },
+    (request) => engine.answer(readConsolePage(request.params.id, request.query)),
   );
 
   http.get<{ Querystring: CompareQuery }>(
@@ -111,7 +104,7 @@ export function runRoutes(http: FastifyInstance, { handle }: Shared): void {
           },
         );
       }
-      return compareRuns(handle.store, ids);
+      return engine.answer(compareRuns(ids));
     },
   );
 
@@ -125,11 +118,7 @@ export function runRoutes(http: FastifyInstance, { handle }: Shared): void {
       }),
     },
     async (request, reply) => {
-      const pieces = await seriesReply(
-        () => handle.store,
-        request.body,
-        () => request.raw.socket.destroyed,
-      );
+      const pieces = await seriesReply(engine, request.body, () => request.raw.socket.destroyed);
       if (pieces === null) {
         reply.hijack();
         return;
@@ -138,6 +127,11 @@ export function runRoutes(http: FastifyInstance, { handle }: Shared): void {
       return reply.type('application/octet-stream').send(Buffer.concat(pieces));
     },
   );
+}
+
+/** With where the live stream goes on from it. */
+function* withCursor<T>(question: Question<T>): Question<[T, string]> {
+  return [yield* question, formatCursor(yield* nowCursor())];
 }
 
 /** The next page has the address of this one, with another cursor. */
