@@ -67,6 +67,7 @@ export function answerFirstAtStep(
   { series, from, to }: SampleRange,
   step: number,
 ): number {
+  if (to <= from) return to;
   const stepOf = connection.prepare('SELECT step FROM samples WHERE id = ?');
   let [low, high] = [from, to];
   while (low < high) {
