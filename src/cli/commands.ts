@@ -25,6 +25,17 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'run', summary: 'run a job and log everything about it', load: () => import('./commands/run.ts') },
   { name: 'serve', summary: 'serve the dashboard and the API', load: () => import('./commands/serve.ts') },
   { name: 'stop', summary: 'ask a running job to stop', load: () => import('./commands/stop.ts') },
+  { name: 'push', summary: 'send runs to the remote', load: () => import('./commands/push.ts') },
+  {
+    name: 'pull',
+    summary: 'bring down what others have pushed',
+    load: () => import('./commands/pull.ts'),
+  },
+  {
+    name: 'remote',
+    summary: 'name the places that push and pull talk to',
+    load: () => import('./commands/remote.ts'),
+  },
   { name: 'ls', summary: 'list the runs', load: () => import('./commands/ls.ts') },
   { name: 'show', summary: 'show a run', load: () => import('./commands/show.ts') },
   { name: 'compare', summary: 'put runs side by side', load: () => import('./commands/compare.ts') },

@@ -1,5 +1,4 @@
 /** Who removed which run, as the project's journals tell: applied here, or only told. */
-import type { FolderJournals } from './folder-journals.ts';
 import type { FolderFacts } from './run-book.ts';
 import type { JournalMark, Removal } from './space.ts';
 
@@ -24,7 +23,9 @@ export interface Removals {
   applied: ReadonlySet<string>;
 }
 
-export function readRemovals(journals: FolderJournals): Removals {
+export function readRemovals(journals: {
+  project(kind: 'applied' | 'announced'): Pick<FolderFacts, 'journals'> | null;
+}): Removals {
   const here = journals.project('applied');
   const told = journals.project('announced');
   const applied = tombstonesOf([here]);
@@ -47,14 +48,14 @@ export function readRemovals(journals: FolderJournals): Removals {
   };
 }
 
-function marksOf(facts: FolderFacts | null): [string, JournalMark][] {
+function marksOf(facts: Pick<FolderFacts, 'journals'> | null): [string, JournalMark][] {
   return [...(facts?.journals ?? [])]
     .filter(([, { facts: known }]) => known.travels && known.length > 0)
     .map(([writer, { facts: known }]) => [writer, { length: known.length, root: known.root }]);
 }
 
 /** Of each run the removal or restoration that counts: the greatest (clock, writer, place), as everywhere. */
-function tombstonesOf(folders: readonly (FolderFacts | null)[]): Map<string, Tombstone> {
+function tombstonesOf(folders: readonly (Pick<FolderFacts, 'journals'> | null)[]): Map<string, Tombstone> {
   const tombstones = new Map<string, Tombstone>();
   for (const folder of folders) {
     for (const [writer, { facts }] of folder?.journals ?? []) {

@@ -111,6 +111,24 @@ export class FolderSpace implements Space {
       .sort();
   }
 
+  get env(): Environment {
+    return this.#options.env;
+  }
+
+  /** The removals that are applied or told here, and the journals that tell of them. */
+  removals(): { project: Map<string, JournalMark>; removals: Removal[] } {
+    const removals = readRemovals(this.journals);
+    return { project: removals.marks, removals: removals.of() };
+  }
+
+  /** The trees of a run's code with a git dir that holds each. */
+  async codePlaces(run: string): Promise<Map<string, string>> {
+    const facts = this.#facts(run);
+    if (facts === null) return new Map();
+    const { places } = this.#treesOf(projectOf(facts));
+    return places.find(await places.ask([this.#codeOf(run, facts)]));
+  }
+
   /** Digests of these runs; those that are not here are left out. One `stat` each where nothing has changed. */
   async digests(runs: readonly string[]): Promise<Map<string, string>> {
     const presence = this.#seen();

@@ -12,14 +12,14 @@ export interface RunSummary extends Omit<ListedRun, 'digest' | 'removed'> {
 }
 
 /** Events in the order in which the store reads them: by time, then writer. */
-function eventsOf(facts: FolderFacts): (KeptEvent & { writer: string })[] {
+function eventsOf(facts: Pick<FolderFacts, 'journals'>): (KeptEvent & { writer: string })[] {
   return [...facts.journals]
     .flatMap(([writer, entry]) => entry.facts.kept.map((event) => ({ ...event, writer })))
     .sort((a, b) => a.t - b.t || (a.writer < b.writer ? -1 : a.writer > b.writer ? 1 : 0));
 }
 
 /** The project of a run; '' while no journal of it tells. */
-export function projectOf(facts: FolderFacts): string {
+export function projectOf(facts: Pick<FolderFacts, 'journals'>): string {
   const events = eventsOf(facts);
   const start = events.find((event) => event.k === 'start');
   if (start === undefined) return '';
@@ -27,7 +27,7 @@ export function projectOf(facts: FolderFacts): string {
   return start.project ?? update?.project ?? DEFAULT_PROJECT;
 }
 
-export function summaryOf(id: string, facts: FolderFacts): RunSummary {
+export function summaryOf(id: string, facts: Pick<FolderFacts, 'journals'>): RunSummary {
   const events = eventsOf(facts);
   const start = events.find((event) => event.k === 'start');
   const update = events.find((event) => event.k === 'update' && event.name);
@@ -54,7 +54,7 @@ export function summaryOf(id: string, facts: FolderFacts): RunSummary {
 }
 
 /** The code of the run's snapshots, each once. */
-export function codeOf(facts: FolderFacts): NamedCode[] {
+export function codeOf(facts: Pick<FolderFacts, 'journals'>): NamedCode[] {
   const found = new Map<string, NamedCode>();
   for (const { facts: known } of facts.journals.values()) {
     for (const code of known.code) found.set(JSON.stringify(code), code);

@@ -1,0 +1,111 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Sandbox } from './support/sandbox.ts';
+
+interface Moved {
+  runs: string[];
+  journals: { bytes: number };
+  artifacts: { count: number; bytes: number };
+  code: { count: number };
+  problems: { code: string }[];
+  removed_there: { run: string }[];
+}
+
+let here: Sandbox;
+let there: Sandbox;
+let disk: string;
+beforeEach(() => {
+  here = new Sandbox();
+  there = new Sandbox();
+  disk = join(here.folder, '../disk');
+  mkdirSync(disk);
+  for (const each of [here, there]) {
+    expect(each.waddle('remote', 'add', 'disk', `file://${disk}`).status).toBe(0);
+  }
+});
+afterEach(async () => {
+  await here.remove();
+  await there.remove();
+});
+
+const idOf = (sandbox: Sandbox) => sandbox.json<{ id: string }[]>('ls')[0]?.id ?? '';
+
+test('a run made on one machine is seen, diffed and checked out on another, and edits meet', () => {
+  here.write('train.py', 'print("hello from here")\n');
+  expect(here.waddle('run', '--name', 'first', '--', 'python3', 'train.py').status).toBe(0);
+  const id = idOf(here);
+  const dry = here.json<Moved>('push', '--dry-run');
+  expect(dry.runs).toEqual([id]);
+  expect(readdirSync(disk)).toEqual([]);
+  const pushed = here.json<Moved>('push');
+  expect(pushed).toMatchObject({ runs: [id], code: { count: 1 }, problems: [] });
+  expect(here.json<Moved>('push').runs).toEqual([]);
+
+  const pulled = there.json<Moved>('pull');
+  expect(pulled).toMatchObject({ runs: [id], code: { count: 1 }, problems: [] });
+  expect(there.waddle('logs', id).stdout).toContain('hello from here');
+  expect(there.waddle('checkout', id, 'out').status).toBe(0);
+  expect(readFileSync(join(there.folder, 'out/train.py'), 'utf8')).toContain('hello from here');
+  expect(there.waddle('doctor').stdout).not.toContain('is in no repository');
+
+  expect(there.waddle('tag', id, 'seen=yes').status).toBe(0);
+  expect(here.waddle('rename', id, 'renamed').status).toBe(0);
+  for (const each of [there, here, there]) expect(each.waddle('push').status).toBe(0);
+  for (const each of [there, here]) {
+    expect(each.waddle('pull').status).toBe(0);
+    const shown = each.json<{ run: { name: string }; tags: object }>('show', id);
+    expect(shown).toMatchObject({ run: { name: 'renamed' }, tags: { seen: 'yes' } });
+  }
+});
+
+test('a removal is told, stays what it is without --prune, and does not come back by a pull', () => {
+  expect(here.waddle('run', '--', 'true').status).toBe(0);
+  const id = idOf(here);
+  here.json('push');
+  there.json('pull');
+  expect(here.waddle('rm', id, '--yes').status).toBe(0);
+  expect(here.waddle('pull').status).toBe(0);
+  expect(here.json('ls')).toEqual([]);
+  expect(here.waddle('push').status).toBe(0);
+  const told = there.json<Moved>('pull');
+  expect(told.removed_there).toMatchObject([{ run: id }]);
+  expect(idOf(there)).toBe(id);
+  expect(there.json<{ pruned: string[] }>('pull', '--prune').pruned).toEqual([id]);
+  expect(there.json('ls')).toEqual([]);
+});
+
+test('a secret stops the push, with its place', () => {
+  const key = `${'AKIA'}QX3ZN7B4WPLM2KTD`;
+  here.write(
+    'train.py',
+    `# one\nkey = "${key}"\nprint("token ${'ghp'}_q7Zk2mVx9LpR4tYw8NsB3hJd6FgCa1eU5oTi")\n`,
+  );
+  expect(here.waddle('run', '--', 'python3', 'train.py').status).toBe(0);
+  const stopped = here.waddle('push');
+  expect(stopped.status).toBe(1);
+  expect(stopped.stderr).toMatch(/train\.py:2: AWS access key/);
+  expect(stopped.stderr).toMatch(/console line 1: GitHub token/);
+  expect(stopped.stderr).toContain('--allow-secrets');
+  expect(stopped.stderr).not.toContain(key);
+  expect(readdirSync(disk)).toEqual([]);
+  expect(here.waddle('push', '--allow-secrets').status).toBe(0);
+  expect(here.waddle('push').status).toBe(0);
+});
+
+test('remotes are listed without their tokens, which only the owner can read', () => {
+  const token = 'wdl_secret_token';
+  expect(
+    here.waddle('remote', 'add', 'lab', 'https://me:pw@lab.invalid/x?y=1', '--token', token).status,
+  ).toBe(0);
+  expect(statSync(join(here.folder, '.waddle/remotes.json')).mode & 0o777).toBe(0o600);
+  const listed = here.waddle('remote', 'ls', '--json').stdout;
+  expect(listed).toContain('https://lab.invalid/x');
+  expect(listed).not.toMatch(/wdl_secret|me:pw/);
+  expect(here.waddle('remote', 'add', 'lab', 'https://other.invalid').status).toBe(1);
+  expect(here.waddle('remote', 'add', 'bad', 'ftp://x').status).toBe(2);
+  expect(here.waddle('push', '--remote', 'nowhere').status).toBe(1);
+  expect(here.waddle('remote', 'rm', 'lab').status).toBe(0);
+  expect(here.waddle('remote', 'test').stderr).toContain('answers in');
+  expect(existsSync(join(here.folder, '.waddle/runs'))).toBe(true);
+});
