@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { listBlobs } from '../src/blobs/blob-store.ts';
 import { commitContent, commitId } from '../src/git/commit.ts';
@@ -32,6 +33,21 @@ async function doctor(): Promise<{ code: number; findings: Finding[]; bad: strin
     .map((finding) => `${finding.state} ${finding.check}`);
   return { code: said.code, findings, bad };
 }
+
+test('whoever comes next says once that the store was migrated, and where the old one is', async () => {
+  writeRun(layout, {});
+  await waddle(layout.project, ['ls']);
+  const db = new DatabaseSync(join(layout.root, 'waddle.sqlite'));
+  const done = { from: 1, to: 2, backup: 'waddle.sqlite.v1-20261126T101500.bak', failed: null };
+  db.prepare("INSERT INTO meta VALUES ('migrated', ?)").run(JSON.stringify(done));
+  db.close();
+  expect((await waddle(layout.project, ['ls', '--quiet'])).err).toBe('');
+  const said = await waddle(layout.project, ['ls']);
+  expect(said.err).toBe(
+    `waddle: the database was brought from version 1 to 2; as it was, it is kept as ${done.backup} beside it\n`,
+  );
+  expect((await waddle(layout.project, ['ls'])).err).toBe('');
+});
 
 describe('doctor', () => {
   test('finds a sound project sound', async () => {

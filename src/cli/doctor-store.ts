@@ -14,6 +14,7 @@ import { type Context, type Project, storeFile } from './context.ts';
 import { checkCode } from './doctor-code.ts';
 import type { Finding } from './doctor-machine.ts';
 import { count, formatBytes } from './format-number.ts';
+import { sayMigration } from './migration-notice.ts';
 import { isEmpty, listLinks } from './opened-store.ts';
 import { type Progress, startProgress } from './progress.ts';
 
@@ -40,6 +41,7 @@ export async function checkData(
     store = opened.store;
     const findings = [...opened.findings];
     if (store === undefined) return [...findings, ...checkJournalFiles(project, progress)];
+    sayMigration(context, store);
     progress.update('checking the database');
     findings.push(checkStore(store));
     const report = store.readOnly ? undefined : bringUp(store, project, findings, progress);

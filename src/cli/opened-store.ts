@@ -15,6 +15,7 @@ import { type Context, openProject, type Project, storeFile } from './context.ts
 import { count, formatBytes } from './format-number.ts';
 import { inert } from './inert.ts';
 import { recoverLostOutput } from './lost-output.ts';
+import { sayMigration } from './migration-notice.ts';
 import { startProgress } from './progress.ts';
 
 export interface Opened {
@@ -71,6 +72,7 @@ async function use<T>(
   const store = open(context, path);
   try {
     const opened = { context, ...project, store };
+    sayMigration(context, store);
     await refreshIfWritable(opened);
     return await work(opened);
   } catch (error) {

@@ -1,4 +1,12 @@
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -48,6 +56,12 @@ describe('waddle.json', () => {
   it('says where it is no JSON, and where it is no object', async () => {
     expect((await errorOf('{"run": ')).message).toContain('is not JSON');
     expect((await errorOf('[]')).message).toContain('must be object');
+  });
+
+  it('reads what the first published version could say, all of it', async () => {
+    const golden = new URL('../../test/golden-config/waddle-1.json', import.meta.url);
+    copyFileSync(golden, join(folder, 'waddle.json'));
+    expect(await readConfig(folder)).toEqual(JSON.parse(readFileSync(golden, 'utf8')));
   });
 
   it('takes a token from the environment', () => {

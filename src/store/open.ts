@@ -1,10 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { isSystemError, WaddleError } from '../errors/waddle-error.ts';
-import { MIGRATIONS, SCHEMA_VERSION } from './schema.ts';
+import { migrate, userVersion } from './migrate.ts';
+import { MIGRATIONS } from './schema.ts';
 
 /** How long one statement waits for another process's transaction, in milliseconds. A bulk transaction takes under 1 s. */
 const BUSY_TIMEOUT_MS = 15_000;
@@ -16,12 +16,14 @@ export class Store {
   readonly db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   readonly #file: string | null;
+  readonly #version: number;
 
   constructor(path: string, db: DatabaseSync, readOnly: boolean) {
     this.path = path;
     this.db = db;
     this.readOnly = readOnly;
     this.#file = fileAt(path);
+    this.#version = userVersion(db);
   }
 
   /** Whether another file, or none, stands at the path by now: what is written here would be seen by nobody. */
@@ -41,12 +43,15 @@ export class Store {
 
   /**
    * Runs `work` in one write transaction: all of it is kept, or where it throws, nothing. Throws `store-busy` where
-   * another process holds the database for too long, `store-read-only` where it cannot be written.
+   * another process holds the database for too long, `store-read-only` where it cannot be written, `store-newer` where a
+   * newer Waddle has migrated it meanwhile.
    */
   transaction<T>(work: () => T): T {
     if (this.readOnly) throw readOnlyError(this.path);
     try {
       this.db.exec('BEGIN IMMEDIATE');
+      const version = Number(this.prepare('PRAGMA user_version').get()?.user_version);
+      if (version !== this.#version) throw newerError(this.path, version, this.#version);
       const result = work();
       this.db.exec('COMMIT');
       return result;
@@ -86,28 +91,31 @@ function fileAt(path: string): string | null {
 export interface OpenOptions {
   /** Only reads, and the file must be there; works on a read-only disk too. */
   readOnly?: boolean;
+  /** SQL from each version to the next; others only in tests. */
+  steps?: readonly string[];
 }
 
 /**
- * Opens the database, making and migrating it as needed. Throws WaddleError: `store-newer` (made by a newer Waddle),
- * `store-corrupt` (damaged, or no database), `store-read-only`, `store-missing` (read-only and not there),
- * `store-unusable`. In each case the file is left as it was.
+ * Opens the database, making and migrating it as needed (`migrate.ts`; `takeNotice` there tells what was done). Throws
+ * WaddleError: `store-newer` (made by a newer Waddle), `store-corrupt` (damaged, or no database), `store-read-only`,
+ * `store-missing` (read-only and not there), `store-full`, `store-unusable`. In each case the file is left as it was.
  */
 export function openStore(path: string, options: OpenOptions = {}): Store {
   const readOnly = options.readOnly === true;
+  const steps = options.steps ?? MIGRATIONS;
   try {
-    return readOnly ? openForReading(path) : openForWriting(path);
+    return readOnly ? openForReading(path, steps.length) : openForWriting(path, steps);
   } catch (error) {
     throw storeError(path, error);
   }
 }
 
-function openForWriting(path: string): Store {
+function openForWriting(path: string, steps: readonly string[]): Store {
   mkdirSync(dirname(path), { recursive: true });
   const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
   try {
     const version = userVersion(db);
-    if (version > SCHEMA_VERSION) throw newerError(path, version);
+    if (version > steps.length) throw newerError(path, version, steps.length);
     // Another program's database is not ours to fill. One of ours that is being made has a version by the time that its
     // tables show: it is asked for again.
     if (version === 0 && hasTables(db) && userVersion(db) === 0) throw foreignError(path);
@@ -119,7 +127,10 @@ function openForWriting(path: string): Store {
       PRAGMA cache_size = -16384;
       PRAGMA temp_store = MEMORY;
     `);
-    if (version < SCHEMA_VERSION) migrate(db, path);
+    if (version < steps.length) {
+      const now = migrate(db, path, steps);
+      if (now > steps.length) throw newerError(path, now, steps.length);
+    }
     return new Store(path, db, false);
   } catch (error) {
     db.close();
@@ -127,7 +138,7 @@ function openForWriting(path: string): Store {
   }
 }
 
-function openForReading(path: string): Store {
+function openForReading(path: string, known: number): Store {
   if (!existsSync(path)) {
     throw new WaddleError(
       'store-missing',
@@ -138,8 +149,8 @@ function openForReading(path: string): Store {
   const db = openReadOnlyDatabase(path);
   try {
     const version = userVersion(db);
-    if (version > SCHEMA_VERSION) throw newerError(path, version);
-    if (version < SCHEMA_VERSION) {
+    if (version > known) throw newerError(path, version, known);
+    if (version < known) {
       throw version === 0
         ? foreignError(path)
         : new WaddleError(
@@ -191,40 +202,14 @@ function canWrite(folder: string): boolean {
   }
 }
 
-function userVersion(db: DatabaseSync): number {
-  return Number(db.prepare('PRAGMA user_version').get()?.user_version ?? 0);
-}
-
 function hasTables(db: DatabaseSync): boolean {
   return db.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() !== undefined;
 }
 
-function migrate(db: DatabaseSync, path: string): void {
-  db.exec('BEGIN IMMEDIATE');
-  try {
-    // Two processes may have come here at once: the second finds the work done.
-    const version = userVersion(db);
-    if (version > SCHEMA_VERSION) throw newerError(path, version);
-    for (const step of MIGRATIONS.slice(version)) db.exec(step);
-    if (version === 0) {
-      const insert = db.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
-      insert.run('epoch', randomBytes(8).toString('hex'));
-      insert.run('revision', 0);
-      insert.run('clock', 0);
-      insert.run('changes_from', 0);
-    }
-    db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
-    db.exec('COMMIT');
-  } catch (error) {
-    if (db.isTransaction) db.exec('ROLLBACK');
-    throw error;
-  }
-}
-
-function newerError(path: string, version: number): WaddleError {
+function newerError(path: string, version: number, known: number): WaddleError {
   return new WaddleError(
     'store-newer',
-    `${path} was made by a newer Waddle (its version is ${version}, this one knows ${SCHEMA_VERSION})`,
+    `${path} was made by a newer Waddle (its version is ${version}, this one knows ${known})`,
     'Update Waddle, or name another file as "db" in waddle.json: this Waddle builds it from the journals.',
   );
 }

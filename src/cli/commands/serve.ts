@@ -12,6 +12,7 @@ import { type Context, openProject, type Project, storeFile } from '../context.t
 import { hangupWasIgnored } from '../hangup.ts';
 import { example } from '../help.ts';
 import { inert } from '../inert.ts';
+import { sayMigration } from '../migration-notice.ts';
 import { readPort } from '../port.ts';
 import { CLI_FILE, DASHBOARD_FOLDER } from '../program-files.ts';
 import { codeDiff } from '../serve-code.ts';
@@ -193,7 +194,9 @@ function makeProjectFolder(layout: Layout): void {
 function openProjectStore(project: Project, context: Context): Store {
   const path = storeFile(project, context.env);
   try {
-    return openStore(path);
+    const store = openStore(path);
+    sayMigration(context, store);
+    return store;
   } catch (error) {
     if (!(error instanceof WaddleError) || error.code !== 'store-read-only') throw error;
     context.say(`${inert(path)} cannot be written: shown as of the last time it was brought up to date\n`);
