@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { folderParts } from '../src/cli/collector-parts.ts';
 import { type RunningCollector, startCollector } from '../src/collector/collector.ts';
 import { makeCollectorFolder, openFolderBackend, spaceFolder } from '../src/collector/folder-backend.ts';
+import type { Rates } from '../src/collector/front-door.ts';
 import type { LogEntry } from '../src/collector/log.ts';
 import type { Registry } from '../src/collector/registry.ts';
 import { createToken, type NewToken } from '../src/collector/tokens.ts';
@@ -26,7 +27,9 @@ export class TestCollector {
     this.folder = mkdtempSync(join(tmpdir(), 'waddle-collector-'));
   }
 
-  async start(changes: { behindProxy?: boolean; allowedHosts?: string[] } = {}): Promise<void> {
+  async start(
+    changes: { behindProxy?: boolean; allowedHosts?: string[]; rates?: Rates } = {},
+  ): Promise<void> {
     makeCollectorFolder(this.folder);
     const bug = (error: unknown) => void this.bugs.push(error);
     const warn = (text: string) => void this.bugs.push(text);
@@ -40,6 +43,7 @@ export class TestCollector {
       allowedHosts: changes.allowedHosts ?? [],
       maxConnections: 10_000,
       behindProxy: changes.behindProxy ?? false,
+      rates: changes.rates,
       tls: null,
       log: (entry) => void this.logged.push(entry),
       bug,

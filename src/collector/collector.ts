@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Backend } from './backend.ts';
-import { FrontDoor } from './front-door.ts';
+import { FrontDoor, type Rates } from './front-door.ts';
 import { Gate } from './gate.ts';
 import type { Log } from './log.ts';
 import { Metrics } from './metrics.ts';
@@ -21,6 +21,8 @@ export interface CollectorOptions {
   maxConnections: number;
   behindProxy: boolean;
   tls: { cert: Buffer; key: Buffer } | null;
+  /** Requests of one token; others than the usual only in tests. */
+  rates?: Rates | undefined;
   log: Log;
   bug(error: unknown): void;
 }
@@ -40,7 +42,6 @@ const GOODBYE_MS = 15_000;
 /** @throws the system's error where the port cannot be had */
 export async function startCollector(options: CollectorOptions): Promise<RunningCollector> {
   const { backend, version, bug } = options;
-  const gate = new Gate();
   let live = 0;
   const metrics: Metrics = new Metrics({
     waddle_open_spaces: { help: 'Spaces that are in use.', read: () => spaces.size },
@@ -54,7 +55,6 @@ export async function startCollector(options: CollectorOptions): Promise<Running
         home,
         project,
         version,
-        gate,
         quotaOf: async (space) =>
           (await backend.registry.findSpace(space))?.quota ?? { bytes: null, samples: null },
         moved: (direction, bytes) => metrics.moved(direction, bytes),
@@ -67,6 +67,8 @@ export async function startCollector(options: CollectorOptions): Promise<Running
     backend,
     spaces,
     metrics,
+    gate: new Gate(),
+    rates: options.rates,
     log: options.log,
     allowedHosts: options.allowedHosts,
     behindProxy: options.behindProxy,

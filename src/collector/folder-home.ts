@@ -35,6 +35,8 @@ export interface FolderParts {
   bug(error: unknown): void;
 }
 
+/** Bytes of a request's body but for sync: edits, and questions of charts. */
+const BODY_BYTES = 4 * 1024 * 1024;
 /** Bytes of blobs and packs are counted anew after so long, in milliseconds; what is written meanwhile is added. */
 const COUNT_MS = 30_000;
 
@@ -169,6 +171,7 @@ export class FolderHome implements SpaceHome {
         return parts.diff(layout, [projects.get(from.run) ?? '', projects.get(to.run) ?? ''], from, to);
       },
       routes: this.#routes(this, project),
+      bodyLimit: BODY_BYTES,
       dashboard: parts.dashboard,
       access: { host: '', allowedHosts: [], token: null, cookie: 'waddle_none', handedIn: true },
       ports: { http: 0, ws: null },

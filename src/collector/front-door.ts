@@ -10,6 +10,7 @@ import { checkHost, checkOrigin, isLoopback } from '../server/access.ts';
 import { problemOf } from '../server/problems.ts';
 import type { Backend } from './backend.ts';
 import { needScope, noteCaller } from './caller.ts';
+import type { Gate } from './gate.ts';
 import { RateLimit } from './limits.ts';
 import type { Log } from './log.ts';
 import { loginPage, ownPath } from './login-page.ts';
@@ -18,10 +19,18 @@ import type { Registry, TokenRecord } from './registry.ts';
 import type { Spaces } from './spaces.ts';
 import { checkCookie, checkToken, cookieOf } from './tokens.ts';
 
+/** Requests a second on and on, and at once. */
+export interface Rates {
+  perSecond: number;
+  burst: number;
+}
+
 export interface FrontDoorOptions {
   backend: Backend;
   spaces: Spaces;
   metrics: Metrics;
+  gate: Gate;
+  rates?: Rates | undefined;
   log: Log;
   /** Names that the Host header may carry; empty: any. */
   allowedHosts: readonly string[];
@@ -31,9 +40,10 @@ export interface FrontDoorOptions {
   bug(error: unknown): void;
 }
 
-/** Requests a second of one token, and at once: a page of many charts asks for much in a moment. */
-const PER_SECOND = 500;
-const BURST = 5000;
+/** Of one token: a page of many charts asks for much in a moment, and a team may share one. */
+const RATES: Rates = { perSecond: 500, burst: 5000 };
+/** A body that says it is no longer than this needs no place at the gate. */
+const SMALL_BYTES = 64 * 1024;
 /** Wrong tokens from one address. */
 const WRONG_PER_SECOND = 1;
 const WRONG_BURST = 30;
@@ -50,7 +60,7 @@ interface Entered {
 export class FrontDoor {
   readonly #options: FrontDoorOptions;
   readonly #registry: Registry;
-  readonly #asks = new RateLimit(PER_SECOND, BURST);
+  readonly #asks: RateLimit;
   readonly #wrongs = new RateLimit(WRONG_PER_SECOND, WRONG_BURST);
   readonly #live = new Map<string, Set<Duplex>>();
   readonly #recheck: NodeJS.Timeout;
@@ -61,6 +71,8 @@ export class FrontDoor {
 
   constructor(options: FrontDoorOptions) {
     this.#options = options;
+    const { perSecond, burst } = options.rates ?? RATES;
+    this.#asks = new RateLimit(perSecond, burst);
     this.#registry = options.backend.registry;
     this.#recheck = setInterval(() => void this.#letGo().catch(options.bug), RECHECK_MS);
     this.#recheck.unref();
@@ -148,6 +160,11 @@ export class FrontDoor {
       return;
     }
     if (!isReading(request, path)) needScope(token, 'write');
+    if (hasLargeBody(request)) {
+      const leave = await this.#options.gate.enter(token.id);
+      response.once('close', leave);
+      if (response.destroyed) leave();
+    }
     const { home, release } = await this.#options.spaces.hold(token.space);
     response.once('close', release);
     if (response.destroyed) release();
@@ -351,6 +368,13 @@ function isReading({ method }: IncomingMessage, path: string): boolean {
   if (method === 'GET' || method === 'HEAD' || method === 'OPTIONS') return true;
   // Questions whose text is too long for an address. What a sync route may, it judges itself.
   return method === 'POST' && (path === '/api/series' || path.startsWith('/api/sync/v1/'));
+}
+
+/** Whether a body may take much memory: it is long, or does not say how long it is, plain. */
+function hasLargeBody({ method, headers }: IncomingMessage): boolean {
+  if (method === 'GET' || method === 'HEAD' || method === 'OPTIONS' || method === 'DELETE') return false;
+  if (headers['content-encoding'] !== undefined || headers['transfer-encoding'] !== undefined) return true;
+  return Number(headers['content-length'] ?? 0) > SMALL_BYTES;
 }
 
 /** Cookies of collectors on other ports of this host lie in the same jar. */

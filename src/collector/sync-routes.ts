@@ -20,7 +20,6 @@ import {
 } from '../sync/space.ts';
 import type { SpaceHome } from './backend.ts';
 import { callerOf, needScope } from './caller.ts';
-import type { Gate } from './gate.ts';
 import { guardSpace } from './guarded-space.ts';
 import type { Quota } from './registry.ts';
 
@@ -37,8 +36,6 @@ export interface SyncOptions {
   home: Pick<SpaceHome, 'name' | 'space' | 'projectsOf' | 'usage'>;
   project: string | null;
   version: string;
-  /** Bodies in memory at a time. */
-  gate: Gate;
   quotaOf(space: string): Promise<Quota>;
   /** Told of what moved, in bytes of payload. */
   moved(direction: 'in' | 'out', bytes: number): void;
@@ -51,13 +48,8 @@ export function syncRoutes(http: FastifyInstance, options: SyncOptions): void {
       { parseAs: 'buffer', bodyLimit: FRAMES_BODY_BYTES },
       (_request, body, done) => done(null, body),
     );
-    scope.addHook('onRequest', async (request, reply) => {
+    scope.addHook('onRequest', async (_request, reply) => {
       reply.header('cache-control', 'no-store');
-      if (request.method !== 'POST') return;
-      const { token } = callerOf(request.raw);
-      const leave = await options.gate.enter(token.id);
-      reply.raw.once('close', leave);
-      if (reply.raw.destroyed) leave();
     });
     questions(scope, options);
     journals(scope, options);

@@ -93,6 +93,21 @@ describe('numbers', () => {
   });
 });
 
+describe('nesting', () => {
+  const nested = (depth: number, fill = '') =>
+    `{"k":"param","t":1,"key":"x","pad":"${'y'.repeat(9000)}${fill}","value":${'['.repeat(depth)}${']'.repeat(depth)}}`;
+
+  it('of a long line has an end: what is deeper is broken, and brackets in texts do not count', () => {
+    expect(parseLine(nested(400)).type).toBe('event');
+    expect(parseLine(nested(600))).toEqual({ type: 'broken', reason: 'nested more than 500 deep' });
+    expect(parseLine(nested(400, '['.repeat(9000))).type).toBe('event');
+    expect(parseLine(nested(400, '\\\\"'.replace('"', '\\"') + '['.repeat(600))).type).toBe('event');
+    expect(parseLine(nested(400, '\\\\')).type).toBe('event');
+    expect(parseLine('['.repeat(2_000_000))).toMatchObject({ type: 'broken' });
+    expect(parseLine(`{"k":"${'x'.repeat(9000)}`)).toMatchObject({ type: 'broken' });
+  });
+});
+
 describe('the golden journals', () => {
   const expected = JSON.parse(readFileSync(new URL('expected.json', golden), 'utf8')) as Record<
     string,

@@ -6,6 +6,44 @@ export const JOURNAL_FORMAT = 1;
 /** Longest line that is read, in bytes; a longer one is broken. */
 export const MAX_LINE_BYTES = 64 * 1024 * 1024;
 
+/** Lists and objects within each other at most: what a stranger nests deeper costs a hundred times its bytes to read. */
+const MAX_DEPTH = 500;
+/** A shorter text cannot be nested deep enough to matter. */
+const SHALLOW_BYTES = 8192;
+
+/** Whether a JSON text nests deeper than anybody means. Looks at long texts only, and at each character once. */
+export function isTooDeep(text: string): boolean {
+  if (text.length <= SHALLOW_BYTES) return false;
+  let depth = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    switch (text.charCodeAt(at)) {
+      case 0x5b:
+      case 0x7b:
+        depth += 1;
+        if (depth > MAX_DEPTH) return true;
+        break;
+      case 0x5d:
+      case 0x7d:
+        depth -= 1;
+        break;
+      case 0x22:
+        at = endOfString(text, at + 1);
+    }
+  }
+  return false;
+}
+
+function endOfString(text: string, from: number): number {
+  for (let at = from; ; at += 1) {
+    const end = text.indexOf('"', at);
+    if (end === -1) return text.length;
+    let slashes = 0;
+    while (text.charCodeAt(end - 1 - slashes) === 0x5c) slashes += 1;
+    if (slashes % 2 === 0) return end;
+    at = end;
+  }
+}
+
 /** What a line turned out to be. `unknown` comes from a later Waddle and is skipped in silence. */
 export type ParsedLine =
   | { type: 'event'; event: Event }
@@ -74,6 +112,7 @@ export function stringifyExactJson(value: unknown): string {
  * metric lines must not pay for a schema validator. The schemas remain the definition; a test holds the two together.
  */
 export function parseLine(text: string): ParsedLine {
+  if (isTooDeep(text)) return { type: 'broken', reason: `nested more than ${MAX_DEPTH} deep` };
   let value: unknown;
   try {
     value = text.startsWith('{"k":"m"') ? JSON.parse(text) : parseExactJson(text);

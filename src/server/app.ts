@@ -14,7 +14,7 @@ import Fastify, {
   type FastifyRequest,
 } from 'fastify';
 import { WaddleError } from '../errors/waddle-error.ts';
-import { stringifyExactJson } from '../events/line.ts';
+import { isTooDeep, stringifyExactJson } from '../events/line.ts';
 import { type Caller, checkHost, checkOrigin, checkToken, cookieValue, foreignOrigin } from './access.ts';
 import { Editor } from './edits.ts';
 import { holdersOf } from './holders.ts';
@@ -92,7 +92,7 @@ export async function buildApp(options: ServerOptions): Promise<App> {
 async function newInstance(shared: Shared, { ownPort = false }): Promise<FastifyInstance> {
   const { options } = shared;
   const app = Fastify({
-    bodyLimit: BODY_LIMIT,
+    bodyLimit: options.bodyLimit ?? BODY_LIMIT,
     requestTimeout: 120_000,
     forceCloseConnections: true,
     http: { headersTimeout: HEADER_TIMEOUT_MS, connectionsCheckingInterval: 1000 },
@@ -113,7 +113,17 @@ async function newInstance(shared: Shared, { ownPort = false }): Promise<Fastify
     clientErrorHandler,
   });
   // Only JSON: a form of another site cannot send that without being asked whether it may.
-  app.removeContentTypeParser('text/plain');
+  app.removeContentTypeParser(['text/plain', 'application/json']);
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
+    try {
+      const text = String(body);
+      if (text === '') throw new SyntaxError('it is empty');
+      if (isTooDeep(text)) throw new SyntaxError('it nests too deep');
+      done(null, JSON.parse(text));
+    } catch (error) {
+      done(notJson(error));
+    }
+  });
   app.setReplySerializer(toJson);
   app.setErrorHandler((error: FastifyError | WaddleError, request, reply) => {
     const { status, body, unforeseen } = problemOf(error);
@@ -194,6 +204,13 @@ function checkEmbedding(request: FastifyRequest): void {
   // A WebSocket carries an Origin, which has been checked.
   if (request.ws || request.headers.upgrade !== undefined) return;
   throw foreignOrigin();
+}
+
+function notJson(error: unknown): WaddleError {
+  const why = error instanceof Error ? error.message.slice(0, 200) : String(error);
+  return new WaddleError('body-invalid', `the body is not understood: ${why}`, 'Send a JSON object.', {
+    exitCode: 2,
+  });
 }
 
 function textOf(value: unknown): string | undefined {

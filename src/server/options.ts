@@ -34,6 +34,8 @@ export interface ServerOptions {
   diff(from: CodeSide, to: CodeSide): Promise<string>;
   /** Further routes, such as a collector's. */
   routes?: ((http: FastifyInstance) => void) | undefined;
+  /** Bytes of a request's body, plain (default 32 MiB). */
+  bodyLimit?: number | undefined;
   /** The folder of the built page. */
   dashboard: string;
   access: AccessRules;
