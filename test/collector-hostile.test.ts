@@ -246,7 +246,7 @@ describe('what is of another project', () => {
 
 describe('what is sent', () => {
   test('bombs are not unpacked, in any encoding, on any route', async () => {
-    const zeros = Buffer.alloc(300 * 1024 * 1024);
+    const zeros = Buffer.alloc(160 * 1024 * 1024);
     const packed: [string, Buffer][] = [
       ['zstd', zstdCompressSync(zeros)],
       ['gzip', gzipSync(zeros, { level: 1 })],

@@ -5,6 +5,7 @@ import { appendWhole } from '../journal/append-whole.ts';
 import { type Layout, layoutOf, runFolder } from '../journal/layout.ts';
 import { ensureProjectFolder } from '../journal/project-folder.ts';
 import { type App, buildApp } from '../server/app.ts';
+import type { BlobSource } from '../server/blob-source.ts';
 import { localParts } from '../server/local-parts.ts';
 import type { CodeSide } from '../server/options.ts';
 import { openStore, type Store } from '../store/open.ts';
@@ -166,6 +167,10 @@ export class FolderHome implements SpaceHome {
     });
     const app = await buildApp({
       ...local,
+      blobs:
+        project === null
+          ? local.blobs
+          : shownBlobs(local.blobs, (sha256) => parts.isShown(layout, project, sha256)),
       diff: (from, to) => {
         const projects = this.#projectsKnown([from.run, to.run]);
         return parts.diff(layout, [projects.get(from.run) ?? '', projects.get(to.run) ?? ''], from, to);
@@ -194,4 +199,12 @@ export class FolderHome implements SpaceHome {
     await this.space.close();
     this.#store.close();
   }
+}
+
+/** Naming a hash is no right to the bytes: only those that the project's members have shown are given to them. */
+function shownBlobs(blobs: BlobSource, isShown: (sha256: string) => boolean): BlobSource {
+  return {
+    size: async (sha256) => (isShown(sha256) ? blobs.size(sha256) : null),
+    read: async (sha256, range) => (isShown(sha256) ? blobs.read(sha256, range) : null),
+  };
 }
