@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { encodeEvent } from '../src/events/line.ts';
@@ -96,7 +97,7 @@ function* everything(): Question<unknown[]> {
     if (segment === 0) {
       for (const step of [Number(row.min_step), Number(row.max_step) / 2, Number(row.max_step) + 1]) {
         found.push(yield* firstAtStep({ series, from: 0, to: count }, step));
-        found.push(yield* firstAtStep({ series, from: Math.min(3, count), to: half }, step));
+        found.push(yield* firstAtStep({ series, from: Math.min(3, half), to: half }, step));
       }
     }
   }
@@ -106,7 +107,8 @@ function* everything(): Question<unknown[]> {
 async function expectSameAnswers(database: Database, space: string, copy: Store) {
   const listener = new Listener(database);
   const engine = new PostgresEngine({ database, listener, space });
-  expect(await engine.answer(everything())).toEqual(answerNow(copy, everything()));
+  // Long columns: said to differ, not printed.
+  expect(isDeepStrictEqual(await engine.answer(everything()), answerNow(copy, everything()))).toBe(true);
   await engine.close();
   await listener.close();
 }
@@ -172,7 +174,7 @@ describe.skipIf(missing !== null)(`taking in${missing === null ? '' : ` (${missi
           );
         }
       }),
-      { numRuns: 12 },
+      { numRuns: 10, endOnFailure: true },
     );
     await database.close();
   });
@@ -185,9 +187,9 @@ describe.skipIf(missing !== null)(`taking in${missing === null ? '' : ` (${missi
     try {
       const writer = 'job-aaaaaaaa';
       const lines = [encodeEvent(opening(writer))];
-      for (let n = 0; n < 24_000; n += 1) {
+      for (let n = 0; n < 12_000; n += 1) {
         // Twice back to an earlier checkpoint.
-        const step = n < 9_000 ? n : n < 21_111 ? n - 3_000 : n - 11_111;
+        const step = n < 5_000 ? n : n < 9_111 ? n - 3_000 : n - 7_111;
         const v = {
           loss: Math.exp(-n / 5000) + Math.sin(n * 12.9898) / 9,
           lr: n % 977 === 0 ? 'NaN' : 0.1,
@@ -215,8 +217,8 @@ describe.skipIf(missing !== null)(`taking in${missing === null ? '' : ` (${missi
       const [chunks] = await database.transaction('long', (session) =>
         session.rows('SELECT count(*) AS n, sum(length(body)) AS bytes FROM sample_chunks'),
       );
-      expect(Number(chunks?.n)).toBeLessThan(40);
-      expect(Number(chunks?.bytes)).toBeLessThan(60_000 * 6);
+      expect(Number(chunks?.n)).toBeLessThan(24);
+      expect(Number(chunks?.bytes)).toBeLessThan(24_000 * 6);
     } finally {
       taker.close();
       project.remove();

@@ -178,6 +178,8 @@ export async function answerCovers(session: Session, asks: readonly CoverAsk[]):
 /** A group of consecutive rows that start in one column; `rest` is what the additions have lost (Neumaier), as in SQLite. */
 interface Group extends Bucket {
   rest: number;
+  /** Something has been added up, though it may come to nothing: ∞ - ∞. */
+  summed: boolean;
   parts: number;
 }
 
@@ -208,7 +210,7 @@ function mergeSpan(
       if (!alone) byColumn.set(column, row);
     } else absorb(group, row);
   }
-  return groups.map(({ rest, parts, ...bucket }) => ({
+  return groups.map(({ rest, summed: _, parts, ...bucket }) => ({
     ...bucket,
     sum: Number.isFinite(rest) ? bucket.sum + rest : bucket.sum,
     openable: level === 0 || parts > 1 || bucket.count === 1 ? 0 : level,
@@ -243,6 +245,7 @@ function rowReader(
         segment,
         openable: 0,
         rest: 0,
+        summed: nan === 0,
         parts: 1,
       };
     };
@@ -272,6 +275,7 @@ function rowReader(
       segment: at(BUCKET.segment, index),
       openable: 0,
       rest: 0,
+      summed: !Number.isNaN(sum),
       parts: 1,
     };
   };
@@ -282,8 +286,10 @@ function absorb(group: Group, row: Group): void {
   group.nan += row.nan;
   if (!(group.min <= row.min) && !Number.isNaN(row.min)) group.min = row.min;
   if (!(group.max >= row.max) && !Number.isNaN(row.max)) group.max = row.max;
-  if (Number.isNaN(group.sum)) group.sum = row.sum;
-  else if (!Number.isNaN(row.sum)) {
+  if (!group.summed) {
+    group.sum = row.sum;
+    group.summed = row.summed;
+  } else if (row.summed) {
     const sum = group.sum + row.sum;
     group.rest +=
       Math.abs(group.sum) > Math.abs(row.sum) ? group.sum - sum + row.sum : row.sum - sum + group.sum;
