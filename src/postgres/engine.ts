@@ -1,5 +1,5 @@
 import { postgresSql } from '../store/postgres-sql.ts';
-import type { Ask, Engine, Question } from '../store/question.ts';
+import type { Ask, Bound, Engine, Question } from '../store/question.ts';
 import { answerCovers, answerFirstAtStep, answerSamples } from './answer-series.ts';
 import type { Database, Session } from './database.ts';
 import type { Listener } from './listener.ts';
@@ -62,7 +62,7 @@ async function answerAll<T>(session: Session, question: Question<T>): Promise<T>
 async function answerAsk(session: Session, ask: Ask): Promise<unknown> {
   switch (ask.kind) {
     case 'rows':
-      return session.rows(postgresSql(ask.sql), ask.values);
+      return session.rows(postgresSql(ask.sql), ask.values.map(bindable));
     case 'samples':
       return answerSamples(session, ask.ranges, ask.times);
     case 'first-at-step':
@@ -91,4 +91,11 @@ async function answerSeveral(session: Session, asks: readonly Ask[]): Promise<un
     if (ask.kind !== 'cover') answers[index] = await answerAsk(session, ask);
   }
   return answers;
+}
+
+/** NUL, which PostgreSQL cannot hold, is what it became in the rows (clean-event.ts). */
+function bindable(value: Bound): Bound {
+  if (typeof value === 'string') return value.replaceAll('\0', '\ufffd');
+  if (typeof value !== 'object' || value === null) return value;
+  return value.map((item) => (typeof item === 'string' ? item.replaceAll('\0', '\ufffd') : item)) as Bound;
 }

@@ -12,7 +12,7 @@ import { JournalWriter } from '../journal/writer.ts';
 import { Applier } from '../store/apply.ts';
 import { openStore, type Store } from '../store/open.ts';
 import { type App, buildApp } from './app.ts';
-import { localParts } from './local-parts.ts';
+import { type LocalOptions, type LocalParts, localParts } from './local-parts.ts';
 import type { ServerOptions } from './options.ts';
 
 export interface Fixture extends App {
@@ -23,12 +23,35 @@ export interface Fixture extends App {
   stopped: { run: string; grace: number }[];
   /** Bugs that were reported: none, in a test that passes. */
   bugs: unknown[];
-  store(): Store;
   /** A run with a started job journal; the journal stays open. */
   job(id: string, start?: Partial<Extract<Event, { k: 'start' }>>): JournalWriter;
-  /** Brings the store up to the journals and wakes the live clients. */
-  ingest(): void;
+  /** Brings the engine up to the journals; live clients have been woken then, and have read. */
+  ingest(): Promise<void>;
+  /** Forgets what the revisions up to this one changed. */
+  forgetChanges(revision: number): Promise<void>;
   remove(): Promise<void>;
+}
+
+/** An engine that the same tests are run against. */
+export interface TestEngine {
+  /** Parts of a server over the journals in this folder. */
+  parts(
+    layout: Layout,
+    options: Pick<LocalOptions, 'version' | 'stop' | 'bug'>,
+  ): Promise<{ parts: EngineParts } & Pick<Fixture, 'ingest' | 'forgetChanges'>>;
+}
+
+/** What `localParts` gives, of any engine. */
+type EngineParts = Omit<LocalParts, 'engine'> & Pick<ServerOptions, 'engine'>;
+
+let tested: TestEngine | undefined;
+
+/** Whether it is SQLite that is tested. */
+export const isLocal = () => tested === undefined;
+
+/** Tests that are defined from now on are of this engine. */
+export function testEngine(engine: TestEngine): void {
+  tested = engine;
 }
 
 export async function startFixture(changes: Partial<ServerOptions> = {}): Promise<Fixture> {
@@ -36,20 +59,13 @@ export async function startFixture(changes: Partial<ServerOptions> = {}): Promis
   const layout = layoutOf(folder);
   ensureProjectFolder(layout);
   mkdirSync(join(folder, 'page'));
-  const file = join(layout.root, 'waddle.sqlite');
   const stopped: Fixture['stopped'] = [];
   const bugs: unknown[] = [];
-  const parts = localParts({
-    layout,
+  const { parts, ingest, forgetChanges } = await (tested ?? SQLITE).parts(layout, {
     version: '0.0.0-test',
-    openStore: () => openStore(file),
-    catchUp: (store) => {
-      if (!store.readOnly) readJournals(store, folder);
-    },
     stop: async (run, grace) => void stopped.push({ run, grace }),
     bug: (error) => void bugs.push(error),
   });
-  const { engine } = parts;
   const options: ServerOptions = {
     ...parts,
     diff: async () => '',
@@ -67,7 +83,6 @@ export async function startFixture(changes: Partial<ServerOptions> = {}): Promis
     options,
     stopped,
     bugs,
-    store: () => engine.store,
     job: (id, start = {}) => {
       const journal = JournalWriter.open({
         folder: runFolder(layout, id),
@@ -86,10 +101,11 @@ export async function startFixture(changes: Partial<ServerOptions> = {}): Promis
       });
       return journal;
     },
-    ingest: () => {
-      readJournals(engine.store, folder);
-      engine.look();
+    ingest: async () => {
+      await ingest();
+      while (app.shared.hub.reading) await new Promise((wake) => setTimeout(wake, 2));
     },
+    forgetChanges,
     remove: async () => {
       await app.close();
       rmSync(folder, { recursive: true, force: true });
@@ -97,11 +113,34 @@ export async function startFixture(changes: Partial<ServerOptions> = {}): Promis
   };
 }
 
+const SQLITE: TestEngine = {
+  parts: async (layout, options) => {
+    const parts = localParts({
+      ...options,
+      layout,
+      openStore: () => openStore(join(layout.root, 'waddle.sqlite')),
+      catchUp: (store) => {
+        if (!store.readOnly) readJournals(store, layout);
+      },
+    });
+    const { engine } = parts;
+    return {
+      parts,
+      ingest: async () => {
+        readJournals(engine.store, layout);
+        engine.look();
+      },
+      forgetChanges: async (revision) => {
+        engine.store.prepare("UPDATE meta SET value = ? WHERE key = 'changes_from'").run(revision);
+      },
+    };
+  },
+};
+
 const appliers = new WeakMap<Store, Applier>();
 
 /** Ingest in its simplest form: this room may not import the real one. */
-function readJournals(store: Store, folder: string): void {
-  const layout = layoutOf(folder);
+function readJournals(store: Store, layout: Layout): void {
   let applier = appliers.get(store);
   if (applier === undefined) {
     applier = new Applier(store, { clock: { now: () => Date.now(), mono: () => performance.now() } });

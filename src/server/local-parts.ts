@@ -40,22 +40,28 @@ export function localParts(options: LocalOptions): LocalParts {
     folder: basename(layout.project),
     engine,
     blobs: localBlobs(layout.blobs),
-    changes: localChanges(options, engine),
+    changes: journalChanges(options, async (runs) => {
+      try {
+        options.catchUp(engine.store, runs);
+      } catch (error) {
+        // A busy store, a full disk: the journals have it.
+        if (!(error instanceof WaddleError)) throw error;
+      }
+      engine.look();
+    }),
     bug,
   };
 }
 
-function localChanges({ layout, version, catchUp, stop }: LocalOptions, engine: LocalEngine): ChangeLog {
+/**
+ * A person's changes as journals in the project folder.
+ * @param applied brings the engine up to these runs and the project, and wakes who listens
+ */
+export function journalChanges(
+  { layout, version, stop }: Pick<LocalOptions, 'layout' | 'version' | 'stop'>,
+  applied: (runs: readonly string[]) => Promise<void>,
+): ChangeLog {
   const client = `waddle-server ${version}`;
-  const refresh = (runs: readonly string[]) => {
-    try {
-      catchUp(engine.store, runs);
-    } catch (error) {
-      // A busy store, a full disk: the journals have it.
-      if (!(error instanceof WaddleError)) throw error;
-    }
-    engine.look();
-  };
   return {
     append: async (changes) => {
       for (const { run, events } of changes) {
@@ -71,15 +77,14 @@ function localChanges({ layout, version, catchUp, stop }: LocalOptions, engine: 
         const named = events.findLast((event) => event.k === 'edit' && event.field === 'name');
         if (named?.k === 'edit' && typeof named.value === 'string') amendHead(folder, { name: named.value });
       }
-      refresh(
-        changes.flatMap(({ run, events }) =>
-          run === null ? events.flatMap((event) => ('run' in event ? [String(event.run)] : [])) : [run],
-        ),
+      const removed = changes.flatMap(({ events }) =>
+        events.flatMap((event) => (event.k === 'remove' || event.k === 'restore' ? [event.run] : [])),
       );
+      await applied([...changes.flatMap(({ run }) => run ?? []), ...removed]);
     },
     stop: async (run, grace) => {
       await stop(run, grace);
-      refresh([run]);
+      await applied([run]);
     },
   };
 }

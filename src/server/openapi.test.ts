@@ -27,7 +27,7 @@ beforeAll(async () => {
     { k: 'c', t: 1, o: 1, n: 0, x: 'hello' },
     { k: 'artifact', t: 1, name: 'w.json', type: 'file', sha256: 'e'.repeat(64), size: 2, inline: 'e30=' },
   );
-  server.ingest();
+  await server.ingest();
   document = (await server.http.inject({ url: '/api/openapi.json', headers: HOST })).json();
 });
 

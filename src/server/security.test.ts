@@ -86,7 +86,7 @@ describe('on loopback', () => {
 
   it('refuses writes that a browser says come from elsewhere, and writes that are not JSON', async () => {
     server.job(A);
-    server.ingest();
+    await server.ingest();
     const host = 'localhost:8080';
     const cross = await server.http.inject({
       method: 'POST',
@@ -160,7 +160,7 @@ describe('on loopback', () => {
     for (const [index, [name, mime]] of names.entries()) {
       a.append({ k: 'artifact', t: 1_764_000_000 + index, name, mime, type: 'file', sha256, size });
     }
-    server.ingest();
+    await server.ingest();
     const { artifacts } = (
       await server.http.inject({ url: `/api/runs/${A}`, headers: { host: 'localhost' } })
     ).json();

@@ -78,7 +78,8 @@ describe('the raster', () => {
   it('shows a spike of one sample at its full height', () => {
     const one = raster();
     one.line(Float64Array.of(0, 55, 50, 55, 50.05, 3, 50.1, 55, 100, 55), 10, ink());
-    for (let y = 4; y < 54; y++) expect(one.image && darkness(one).at(50, y), `row ${y}`).toBeGreaterThan(0.6);
+    for (let y = 4; y < 54; y++)
+      expect(one.image && darkness(one).at(50, y), `row ${y}`).toBeGreaterThan(0.6);
   });
 
   it('keeps an area’s outermost edges, however many corners a column has', () => {

@@ -238,12 +238,7 @@ export class Raster implements Pen {
         if (inside <= 0) continue;
         const index = py * this.width + px;
         const weight = (inside * look.alpha * 256) | 0;
-        this.#pixels[index] = mixed(
-          this.#pixels[index] ?? 0,
-          colour & RED_BLUE,
-          colour & GREEN,
-          weight,
-        );
+        this.#pixels[index] = mixed(this.#pixels[index] ?? 0, colour & RED_BLUE, colour & GREEN, weight);
       }
     }
   }

@@ -1,12 +1,10 @@
-import type { TSchema } from 'typebox';
 import { WaddleError } from '../../errors/waddle-error.ts';
 import type { ErrorFrame, Subscribe, Watch } from '../../protocol/api.ts';
-import * as schemas from '../../protocol/live-schemas.ts';
 import type { Engine } from '../../store/question.ts';
-import { problemIn } from '../validate.ts';
 import type { Cursor } from './cursor.ts';
 import { DashboardStream } from './dashboard-stream.ts';
-import { PlainStream, SharedPieces } from './plain-stream.ts';
+import { readMessage } from './messages.ts';
+import { type Outgoing, PlainStream, SharedPieces } from './plain-stream.ts';
 import { SharedReads } from './shared-reads.ts';
 import { nowCursor } from './stream-state.ts';
 
@@ -68,6 +66,7 @@ export class LiveHub {
   readonly #bug: (error: unknown) => void;
   #unlisten: (() => void) | undefined;
   #pings: NodeJS.Timeout | undefined;
+  #reading = 0;
 
   constructor(engine: Engine, bug: (error: unknown) => void) {
     this.#engine = engine;
@@ -78,6 +77,11 @@ export class LiveHub {
 
   get size(): number {
     return this.#clients.size;
+  }
+
+  /** Whether something is being read for somebody. */
+  get reading(): boolean {
+    return this.#reading > 0;
   }
 
   add(socket: LiveSocket): void {
@@ -198,10 +202,7 @@ export class LiveHub {
       const wait = client.sentAt + BATCH_MS - performance.now();
       if (wait > 0) await new Promise((wake) => setTimeout(wake, wait));
     }
-    if (client.inbox.length > 0) await this.#hear(client);
-    const { stream } = client;
-    if (socket.readyState !== 1 || stream === undefined) return false;
-    const { texts, more } = await stream.next(this.#engine);
+    const { texts, more } = await this.#read(client);
     if (texts.length > 0) {
       client.sentAt = performance.now();
       await sendAll(socket, texts);
@@ -210,6 +211,18 @@ export class LiveHub {
       await new Promise((wake) => setImmediate(wake));
     }
     return more || texts.length > 0 || client.inbox.length > 0;
+  }
+
+  async #read(client: Client): Promise<Outgoing> {
+    this.#reading += 1;
+    try {
+      if (client.inbox.length > 0) await this.#hear(client);
+      const { stream, socket } = client;
+      if (socket.readyState !== 1 || stream === undefined) return { texts: [], more: false };
+      return await stream.next(this.#engine);
+    } finally {
+      this.#reading -= 1;
+    }
   }
 
   /** Gives the client's messages their turn. */
@@ -264,29 +277,4 @@ function sendAll(socket: LiveSocket, texts: readonly string[]): Promise<void> {
       else socket.send(text);
     }
   });
-}
-
-/** @throws WaddleError `message-invalid` */
-function readMessage(text: string): Subscribe | Watch {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw invalid('it is not JSON');
-  }
-  const type = (value as { type?: unknown } | null)?.type;
-  const schema: TSchema | undefined =
-    type === 'subscribe' ? schemas.Subscribe : type === 'watch' ? schemas.Watch : undefined;
-  if (schema === undefined) throw invalid('its "type" is neither "subscribe" nor "watch"');
-  const problem = problemIn(schema, value);
-  if (problem !== undefined) throw invalid(problem);
-  return value as Subscribe | Watch;
-}
-
-function invalid(problem: string): WaddleError {
-  return new WaddleError(
-    'message-invalid',
-    `the message is not understood: ${problem}`,
-    'Send for example: {"type": "subscribe", "runs": ["…"], "keys": ["loss"], "since": 0}',
-  );
 }

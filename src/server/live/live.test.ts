@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { JournalWriter } from '../../journal/writer.ts';
 import type { Batch, Frame, ServerMessage } from '../../protocol/api.ts';
 import { type Fixture, startFixture } from '../fixture.ts';
+import { streamState } from './stream-state.ts';
 
 const A = 'aaaaaaaaaaaa';
 const B = 'bbbbbbbbbbbb';
@@ -82,7 +83,7 @@ describe('the plain dialect', () => {
   it('sends a silent client what is new of every run, on either port', async () => {
     const old = server.job(B);
     log(old, 0, 3);
-    server.ingest();
+    await server.ingest();
     const clients = [
       await connect(),
       await connect(`ws://127.0.0.1:${wsPort}/`),
@@ -92,9 +93,9 @@ describe('the plain dialect', () => {
     a.append({ k: 'param', t: 1_764_000_001, key: 'lr', value: 0.1 });
     log(a, 0, 2);
     a.append({ k: 'm', t: 1_764_000_009, s: 2, v: { loss: 'Infinity' } });
-    server.ingest();
+    await server.ingest();
     a.append({ k: 'end', t: 1_764_000_010, attempt: a.name, status: 'completed', by: 'job' });
-    server.ingest();
+    await server.ingest();
     for (const client of clients) {
       await client.until((frames) =>
         frames.some((frame) => frame.type === 'status' && frame.status === 'completed'),
@@ -118,13 +119,13 @@ describe('the plain dialect', () => {
     log(a, 0, 5);
     log(a, 0, 5, 'acc');
     log(b, 0, 5);
-    server.ingest();
+    await server.ingest();
     const client = await connect();
     client.say({ type: 'subscribe', runs: [A], keys: ['loss'], since: 0 });
     await client.until((frames) => stepsOf(frames).length === 5);
     log(a, 5, 8);
     log(b, 5, 8);
-    server.ingest();
+    await server.ingest();
     await client.until((frames) => stepsOf(frames).length >= 8);
     expect(stepsOf(client.frames)).toEqual(count(0, 8));
     expect(new Set(client.frames.map((frame) => ('run_id' in frame ? frame.run_id : '')))).toEqual(
@@ -137,14 +138,14 @@ describe('the plain dialect', () => {
     const a = server.job(A);
     a.append({ k: 'param', t: 1, key: 'one', value: 1 }, { k: 'param', t: 1, key: 'två', value: 2 });
     log(a, 0, 700);
-    server.ingest();
+    await server.ingest();
     log(a, 700, 1500);
     log(a, 0, 900, 'acc');
-    server.ingest();
+    await server.ingest();
     log(a, 1500, 2500);
-    server.ingest();
+    await server.ingest();
     a.append({ k: 'end', t: 1_764_009_999, attempt: a.name, status: 'completed', by: 'job' });
-    server.ingest();
+    await server.ingest();
     const whole = await connect();
     whole.say({ type: 'subscribe', since: 0 });
     await whole.until((frames) => frames.at(-1)?.type === 'status' && frames.length > 3000);
@@ -169,12 +170,12 @@ describe('the plain dialect', () => {
 
   it('goes on from a cursor in the middle of what came live', async () => {
     const a = server.job(A);
-    server.ingest();
+    await server.ingest();
     const client = await connect();
     for (let from = 0; from < 3000; from += 300) {
       log(a, from, from + 300);
       a.append({ k: 'param', t: from, key: `p${from}`, value: from });
-      server.ingest();
+      await server.ingest();
     }
     await client.until((frames) => stepsOf(frames).length === 3000);
     const { frames } = client;
@@ -189,10 +190,10 @@ describe('the plain dialect', () => {
   it('tells of a gap where the cursor is too old, or of another database', async () => {
     const a = server.job(A);
     log(a, 0, 5);
-    server.ingest();
-    const store = server.store();
-    const old = `${store.epoch}-0`;
-    store.prepare("UPDATE meta SET value = 1 WHERE key = 'changes_from'").run();
+    await server.ingest();
+    const { epoch } = await server.options.engine.answer(streamState());
+    const old = `${epoch}-0`;
+    await server.forgetChanges(1);
     const client = await connect();
     client.say({ type: 'subscribe', since: old });
     await client.until((frames) => frames.length > 0);
@@ -203,7 +204,7 @@ describe('the plain dialect', () => {
     await client.until((frames) => frames.length > 1);
     expect(client.frames[1]).toMatchObject({ type: 'gap', reason: 'other-store' });
     log(a, 5, 6);
-    server.ingest();
+    await server.ingest();
     await client.until((frames) => frames.length > 2);
     expect(stepsOf(client.frames)).toEqual([5]);
   });
@@ -224,7 +225,7 @@ describe('the plain dialect', () => {
     await client.until((frames) => frames.length === 7);
     expect(client.frames.every((frame) => frame.type === 'error')).toBe(true);
     log(server.job(A), 0, 1);
-    server.ingest();
+    await server.ingest();
     await client.until((frames) => stepsOf(frames).length === 1);
   });
 
@@ -258,7 +259,7 @@ describe('the plain dialect', () => {
       for (let s = from; s < from + 5000; s++)
         lines.push(`{"k":"m","t":1764000000,"s":${s},"v":{"loss":1}}\n`);
       a.appendLines(lines.join(''), lines.length);
-      server.ingest();
+      await server.ingest();
       await setTimeout(5);
       most = Math.max(most, waiting());
     }
@@ -308,7 +309,7 @@ describe('the dashboard’s dialect', () => {
   it('gets points, rows and console lines in batches, at most ten a second, and nothing while nothing changes', async () => {
     const a = server.job(A);
     const b = server.job(B);
-    server.ingest();
+    await server.ingest();
     const client = await connect<Batch>();
     client.say({ ...watch, runs: [A], keys: ['loss'], console: A, table: true, columns: 'metrics.loss.min' });
     await setTimeout(30);
@@ -317,7 +318,7 @@ describe('the dashboard’s dialect', () => {
       log(a, step, step + 1);
       log(b, step, step + 1);
       a.append({ k: 'c', t: 1_764_000_000 + step, o: 1, n: step, x: `line ${step}`, a: a.name });
-      server.ingest();
+      await server.ingest();
       await setTimeout(2);
     }
     const points = (batches: Batch[]) =>
@@ -340,7 +341,7 @@ describe('the dashboard’s dialect', () => {
 
     const quiet = batches.length;
     a.append({ k: 'beat', t: 1_764_001_000 });
-    server.ingest();
+    await server.ingest();
     await setTimeout(300);
     expect(client.frames).toHaveLength(quiet);
   });
@@ -348,11 +349,11 @@ describe('the dashboard’s dialect', () => {
   it('continues what was loaded from its cursor, and tells of removed runs', async () => {
     const a = server.job(A);
     log(a, 0, 10);
-    server.ingest();
+    await server.ingest();
     const loaded = await server.http.inject({ url: '/api/runs', headers: { host: 'localhost' } });
     const since = String(loaded.headers['waddle-cursor']);
     log(a, 10, 15);
-    server.ingest();
+    await server.ingest();
     const client = await connect<Batch>();
     client.say({ ...watch, runs: [A], keys: ['loss'], since });
     await client.until((batches) => batches.length > 0);
@@ -363,13 +364,13 @@ describe('the dashboard’s dialect', () => {
 
   it('tells of a gap rather than sending more than a page can draw', async () => {
     const a = server.job(A);
-    server.ingest();
+    await server.ingest();
     const client = await connect<Batch>();
     client.say({ ...watch, runs: [A], keys: ['loss'] });
     await setTimeout(30);
     const lines = count(0, 30_000).map((s) => `{"k":"m","t":1764000000,"s":${s},"v":{"loss":1}}\n`);
     a.appendLines(lines.join(''), lines.length);
-    server.ingest();
+    await server.ingest();
     await client.until((batches) => batches.some((batch) => batch.gap === 'points'));
     expect(client.frames.flatMap((batch) => batch.points)).toEqual([]);
   });
