@@ -1,7 +1,8 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { Sandbox } from './support/sandbox.ts';
+import { ended, freePort, Sandbox, until, WADDLE } from './support/sandbox.ts';
 
 interface Moved {
   runs: string[];
@@ -108,4 +109,41 @@ test('remotes are listed without their tokens, which only the owner can read', (
   expect(here.waddle('remote', 'rm', 'lab').status).toBe(0);
   expect(here.waddle('remote', 'test').stderr).toContain('answers in');
   expect(existsSync(join(here.folder, '.waddle/runs'))).toBe(true);
+});
+
+test('a run that is pushed while it goes is seen before it ends, and a dead network holds up nothing', async () => {
+  here.write(
+    'train.py',
+    'import os, time\nprint("begun", flush=True)\nwhile not os.path.exists("go"): time.sleep(0.05)\nprint("ended")\n',
+  );
+  const running = here.start(WADDLE, ['run', '--push', '--name', 'live', '--', 'python3', 'train.py']);
+  await until(
+    () => there.waddle('pull').status === 0 && there.waddle('logs', 'live').stdout.includes('begun'),
+    'the run is seen while it goes',
+  );
+  const id = idOf(there);
+  expect(there.waddle('show', id).stdout).toMatch(/running as of .*, pulled/);
+  expect(there.waddle('stop', id).stderr).toContain('was pulled');
+  here.write('go', '');
+  await ended(running);
+  await until(() => readdirSync(join(here.folder, '.waddle/live')).length === 0, 'all of it is pushed');
+  there.waddle('pull');
+  expect(there.waddle('logs', id).stdout).toContain('ended');
+  expect(there.waddle('show', id).stdout).toContain('completed');
+
+  const port = await freePort();
+  const env = { ...here.env, WADDLE_REMOTE: `http://127.0.0.1:${port}` };
+  const alone = spawnSync(WADDLE, ['run', '--push', '--', 'true'], {
+    cwd: here.folder,
+    env,
+    encoding: 'utf8',
+  });
+  expect(alone.status).toBe(0);
+  expect(alone.stderr).toMatch(/not all of it is pushed to .*; waddle push \w+ catches up/);
+  expect(here.json<Moved>('push').runs).toHaveLength(1);
+  const [left] = readdirSync(join(here.folder, '.waddle/live')).filter((name) => name.endsWith('.json'));
+  const { pid } = JSON.parse(readFileSync(join(here.folder, '.waddle/live', left ?? ''), 'utf8')) as {
+    pid: number;
+  };
+  process.kill(pid, 'SIGKILL');
 });

@@ -104,4 +104,10 @@ export const COMMANDS: readonly CommandEntry[] = [
     hidden: true,
     load: () => import('./commands/helper.ts'),
   },
+  {
+    name: '__push',
+    summary: 'the process that pushes a run while it goes',
+    hidden: true,
+    load: () => import('./commands/live-push.ts'),
+  },
 ];

@@ -1,5 +1,7 @@
 /** A run as a page of text for the terminal: what `show` prints. */
 
+import { runFolder } from '../journal/layout.ts';
+import { readReceived } from '../journal/received.ts';
 import { readSeries } from '../query/chart.ts';
 import type { RunDetail } from '../query/run-detail.ts';
 import { chartSparkline } from '../query/sparkline.ts';
@@ -27,6 +29,8 @@ interface Page {
   paint: Paint;
   /** Columns to keep within; undefined in a pipe. */
   width: number | undefined;
+  /** It was made elsewhere: how it goes now is not known here. */
+  pulled: boolean;
 }
 
 /**
@@ -39,6 +43,7 @@ export function runPage(opened: Opened, detail: RunDetail, options: { all: boole
     context,
     detail,
     paint: painter(context),
+    pulled: readReceived(runFolder(opened.layout, detail.run.id)).size > 0,
     width: context.terminal ? context.columns : undefined,
   };
   const sections = [
@@ -65,15 +70,18 @@ export function runPage(opened: Opened, detail: RunDetail, options: { all: boole
   return sections.filter((text) => text !== '').join('\n');
 }
 
-function header({ context, detail, paint, width }: Page): string {
+function header({ context, detail, paint, width, pulled }: Page): string {
   const { run, snapshot } = detail;
   const now = context.now() / 1000;
   const { mark, style } = statusMark(run.status);
   const took =
     run.status === 'running' && run.started_at !== null ? now - run.started_at : (run.duration ?? undefined);
+  const heard = run.last_event_at ?? run.started_at;
   const went =
     run.status === 'running'
-      ? `running for ${formatDuration(took)}`
+      ? pulled
+        ? `running${heard === null ? '' : ` as of ${ago(now - heard)}, pulled`}`
+        : `running for ${formatDuration(took)}`
       : `${run.status}${took === undefined ? '' : ` after ${formatDuration(took)}`}`;
   const age = run.started_at === null ? '' : `, started ${ago(now - run.started_at)}`;
   const archived = run.archived ? ', archived' : '';

@@ -21,6 +21,7 @@ export const WaddleJson = Type.Object(
           name: text('A name for the collector.'),
           url: text('Address of the collector.'),
           token: text('Access token, best as "${NAME}": read from the environment.'),
+          live: flag('Push every run while it goes, as `waddle run --push` (default false).'),
         },
         { ...closed, description: 'The collector that push and pull talk to.' },
       ),

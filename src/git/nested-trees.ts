@@ -20,6 +20,8 @@ export async function findNestedTrees(options: {
   snapshot: Pick<Snapshot, 'repository' | 'git_dir' | 'nested' | 'object_format'>;
   env: Environment;
   privateDir: string;
+  /** Git dirs, and working folders of the outer repository, that may have them too: this may be another clone. */
+  homes?: readonly { gitDir: string; top: string | null }[];
 }): Promise<{ nested: NestedTree[]; missing: string[] }> {
   const { snapshot, env, privateDir } = options;
   const nested: NestedTree[] = [];
@@ -31,6 +33,13 @@ export async function findNestedTrees(options: {
       if (found.kind === 'repository') places.push(found.commonDir);
     }
     if (snapshot.git_dir !== null) places.push(join(snapshot.git_dir, 'modules', path));
+    for (const { gitDir, top } of options.homes ?? []) {
+      if (top !== null) {
+        const found = await findRepository({ cwd: join(top, path), env });
+        if (found.kind === 'repository') places.push(found.commonDir);
+      }
+      places.push(join(gitDir, 'modules', path), gitDir);
+    }
     places.push(privateGitDir(privateDir, tree.length === 64 ? 'sha256' : 'sha1'));
     const home = await firstWith(places, tree, env);
     if (home === null) missing.push(path);

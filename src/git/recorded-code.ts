@@ -72,7 +72,12 @@ export async function findRecordedCode(options: {
       `Look for it where the run was made${snapshot.repository === null ? '' : `: ${snapshot.repository}`}; waddle doctor says what else is missing.`,
     );
   }
-  const { nested, missing } = await findNestedTrees({ snapshot, env, privateDir });
+  const homes: { gitDir: string; top: string | null }[] = [{ gitDir, top: null }];
+  for (const cwd of snapshot.nested.length === 0 ? [] : options.places) {
+    const found = await findRepository({ cwd, env });
+    if (found.kind === 'repository') homes.push({ gitDir: found.commonDir, top: found.top });
+  }
+  const { nested, missing } = await findNestedTrees({ snapshot, env, privateDir, homes });
   const commits = new Map(snapshot.nested.map((each) => [each.path, each.commit]));
   return {
     gitDir,

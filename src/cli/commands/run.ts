@@ -16,15 +16,25 @@ import { describeEnd } from '../run-summary.ts';
 export function define(command: Command, context: Context): void {
   defineRunFlags(command);
   command
+    .option('--push', 'push the run while it goes (remote.live in waddle.json)')
+    .option('--no-push', 'do not, whatever waddle.json says')
     .option('--http [port]', 'serve the dashboard while it runs', readPort)
     .option('--ws [port]', 'the same, with a port of its own for the WebSocket', readPort)
     .description(
       'Pins the code, runs a job and logs everything about it. Exits with the exit code of the job.',
     )
-    .action((words: string[], flags: RunFlags & AskedPorts) => run(words, flags, context));
+    .action((words: string[], flags: RunFlags & AskedPorts & PushFlags) => run(words, flags, context));
 }
 
-async function run(words: string[], flags: RunFlags & AskedPorts, context: Context): Promise<void> {
+interface PushFlags {
+  push?: boolean;
+}
+
+async function run(
+  words: string[],
+  flags: RunFlags & AskedPorts & PushFlags,
+  context: Context,
+): Promise<void> {
   const project = await openProject(context);
   const { layout, config } = project;
   const asked = resolveOptions(flags, words, config, context);
@@ -50,6 +60,7 @@ async function run(words: string[], flags: RunFlags & AskedPorts, context: Conte
   const label = resumed?.name ?? plan.start?.name ?? plan.start?.default_name ?? '';
   const server = await startServer(flags, project, context);
   if (server !== null) context.say(`waddle: live at ${server.pageOf(plan.runId)}\n`);
+  const live = await startPush(flags, plan.runId, project, context);
   const outcome = await superviseHere(plan, label, project, context);
   context.exitCode = outcome.exitCode;
   const folder = runFolder(layout, plan.runId);
@@ -67,6 +78,7 @@ async function run(words: string[], flags: RunFlags & AskedPorts, context: Conte
   // The store has all of it: the server gives it to whoever still watches, and goes where nobody else holds it.
   server?.release();
   context.say(describeEnd(plan, final.name ?? label, outcome, final));
+  if (live !== null) context.say(await live.end());
   if (server?.lasting) context.say(`waddle: ${server.pageOf(plan.runId)}\n`);
   if (final.problem !== null) {
     context.warn(`waddle: the store could not be brought up to date: ${inert(final.problem)}\n`);
@@ -77,6 +89,12 @@ async function isolation(resolved: ResolvedJob, project: Project, context: Conte
   // Loaded here: a run in the workspace needs none of it.
   const { placeInCopy } = await import('../run-place.ts');
   return placeInCopy(resolved.job, project, context);
+}
+
+async function startPush({ push }: PushFlags, runId: string, project: Project, context: Context) {
+  if (!(push ?? project.config.remote?.live === true)) return null;
+  const { startLivePush } = await import('../live-push.ts');
+  return startLivePush(context, project, runId, undefined);
 }
 
 async function startServer(asked: AskedPorts, project: Project, context: Context): Promise<RunServer | null> {

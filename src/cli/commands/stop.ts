@@ -5,6 +5,7 @@ import { WaddleError } from '../../errors/waddle-error.ts';
 import { eventTime } from '../../events/line.ts';
 import { runFolder } from '../../journal/layout.ts';
 import { judgeLife } from '../../journal/process-identity.ts';
+import { readReceived } from '../../journal/received.ts';
 import { JournalWriter } from '../../journal/writer.ts';
 import { type AttemptState, readAttempt } from '../../runner/attempt-state.ts';
 import { killJob, signalJob } from '../../runner/process-tree.ts';
@@ -53,6 +54,14 @@ async function stop(wanted: string, grace: number, context: Context): Promise<vo
   if (state === null || state.ended !== null) {
     context.say(`waddle: run ${label} is not running${state?.ended ? `: it ${state.ended.status}` : ''}\n`);
     return;
+  }
+  if (readReceived(folder).has(state.attempt)) {
+    const host = state.supervisor?.host ?? state.job?.host;
+    throw new WaddleError(
+      'stop-elsewhere',
+      `run ${label} was pulled: it runs ${host === undefined ? 'on another machine' : `on ${inert(host)}`}`,
+      `Stop it there: waddle stop ${run.id}`,
+    );
   }
   const journal = JournalWriter.open({ folder, role: 'edits', run: run.id, client: CLIENT });
   journal.append({ k: 'stop', t: eventTime(), grace, attempt: state.attempt });
