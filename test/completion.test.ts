@@ -41,10 +41,10 @@ async function proposedToBash(line: string): Promise<string[]> {
 
 describe('what is proposed', () => {
   test('commands, options, choices', async () => {
-    expect(await proposed('re')).toEqual(['words', 'repo-link', 'reproduce', 'rename']);
+    expect(await proposed('repr')).toEqual(['words', 'reproduce']);
     expect(await proposed('__')).toEqual(['words']);
     expect(await proposed('nonsense', '')).toEqual(['words']);
-    expect(await proposed('help', 'comp')).toEqual(['words', 'compare', 'completion']);
+    expect(await proposed('help', 'compl')).toEqual(['words', 'completion']);
     expect(await proposed('ls', '--arch')).toEqual(['words', '--archived']);
     expect(await proposed('export', '--format', 'p')).toEqual(['words', 'parquet']);
     expect(await proposed('export', '--format=p')).toEqual(['words', '--format=parquet']);

@@ -122,6 +122,30 @@ class Attached(ProjectTest):
         self.script("import waddle\nwaddle.log_metric('a', 0, 1)\nwaddle.log_param('p', 1)", env=self.supervised())
         self.assertEqual(self.journal().kinds(), ["open", "m", "param", "end", "close"])
 
+    def test_a_worker_that_outlives_the_run_begins_its_own(self):
+        self.script(
+            """
+            import multiprocessing
+            import waddle
+
+            def trial(number):
+                run = waddle.init(project="sweep")
+                run.log({"score": number}, step=0)
+                if run.owner is not None:
+                    run.finish()
+                return run.id
+
+            if __name__ == "__main__":
+                parent = waddle.init(project="parent")
+                with multiprocessing.get_context("spawn").Pool(1) as pool:
+                    assert pool.map(trial, [1, 2]) == [parent.id, parent.id]
+                    parent.finish()
+                    after = pool.map(trial, [3, 4])
+                assert len({parent.id, *after}) == 3, after
+            """
+        )
+        self.assertEqual(len(self.runs()), 3)
+
     def test_the_folder_need_not_be_there_yet(self):
         environment = self.supervised()
         os.unlink(os.path.join(self.runs()[0], "head.json"))

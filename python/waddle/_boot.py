@@ -104,6 +104,8 @@ def _find(module: ModuleType, name: str, entry: str) -> Callable[..., Any]:
     hint = "define `def %s(run, argv):` there, or name another function: --entry %s:NAME" % (name, module.__name__)
     if hasattr(module, "__path__"):
         hint += "; a package's __main__ runs with: waddle run -- python -m %s" % module.__name__
+    elif where.endswith(".py"):
+        hint += "; a script runs as it is with: waddle run -- python %s" % os.path.basename(where)
     return _fail("%s has no `%s`" % (where, name), hint)
 
 

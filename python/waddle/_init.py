@@ -68,7 +68,7 @@ def init(
         current.finish()
     given = {"name": name, "project": project, "notes": notes, "group": group}
     fields = {key: clean_text(str(value)) for key, value in given.items() if value is not None}
-    attached_id = run_id or os.environ.get(RUN)
+    attached_id = run_id or _inherited()
     if attached_id:
         run = _attach(attached_id, explicit=run_id is not None, dir=dir, fields=fields)
         if resume is not None and resume not in (attached_id, run.name):
@@ -198,6 +198,36 @@ def _resume(wanted: str, dir: Any, fields: Dict[str, str]) -> Run:
         run._journal.event("update", fields=fields)
     _publish(run)
     return run
+
+
+def _inherited() -> Optional[str]:
+    """
+    The run that the environment names. Not one that another process began with `init` and has finished: a pool's worker
+    outlives it, and what it does next belongs to a run of its own.
+    """
+    run_id = os.environ.get(RUN)
+    attempt = os.environ.get(ATTEMPT, "")
+    if not run_id or not attempt.startswith("job-"):
+        return run_id
+    current = _process.current
+    journal = os.path.join(os.environ.get(DIR) or _root(None), ".waddle", "runs", run_id, attempt + ".jsonl")
+    if (current is not None and current.owner == os.getpid()) or not _closed(journal):
+        return run_id
+    if current is not None and current.id == run_id:
+        current.finish()
+    for variable in (RUN, ATTEMPT, CLIENT):
+        os.environ.pop(variable, None)
+    return None
+
+
+def _closed(journal: str) -> bool:
+    """Whether a journal's writer has closed it; it may have been sealed since."""
+    try:
+        with open(journal, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 65536))
+            return file.read().rstrip(b"\n").rpartition(b"\n")[2].startswith(b'{"k":"close"')
+    except OSError:
+        return os.path.exists(journal + ".zst")
 
 
 def _attach(run_id: str, explicit: bool, dir: Any, fields: Dict[str, str]) -> Run:
