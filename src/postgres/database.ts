@@ -22,7 +22,7 @@ export interface DatabaseOptions {
 /** Schema of what all spaces share. */
 const INSTANCE = 'waddle';
 /** Locks of ours, by what they lock. */
-export const LOCK = { migrate: 0x77_61_64_00, run: 0x77_61_64_01, project: 0x77_61_64_02 } as const;
+export const LOCK = { migrate: 0x77_61_64_00, run: 0x77_61_64_01, receive: 0x77_61_64_02 } as const;
 const NAME = /^[a-z0-9][a-z0-9_-]{0,47}$/;
 
 /** PostgreSQL as every collector shares it; must be closed. */

@@ -272,32 +272,36 @@ CREATE TABLE work (
   failed bigint NOT NULL DEFAULT 0, retry_at timestamptz NOT NULL DEFAULT now(), error ${TEXT}
 ) ${ROOMY};
 
--- What belongs to whom: the project that a run's first piece named.
-CREATE TABLE owners (run ${TEXT} PRIMARY KEY, project ${TEXT} NOT NULL);
+-- A run's project as its journals tell ('' while none does), and the hash of all that is here of it (src/sync/run-digest.ts),
+-- NULL where that must be found out anew.
+CREATE TABLE owners (run ${TEXT} PRIMARY KEY, project ${TEXT} NOT NULL, digest ${TEXT}) ${ROOMY};
+CREATE INDEX owners_project ON owners (project);
 
--- Blobs that are whole, of a project. "manifest": the files that it names, where it is one.
+-- Blobs that are whole, of a project: whose members have shown the bytes.
 CREATE TABLE blobs (
   project ${TEXT} NOT NULL, sha256 ${TEXT} NOT NULL, size bigint NOT NULL, stored_at timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (project, sha256)
 );
+-- Blobs that a run names: its artifacts', and the files of its folders' manifests. "size" is NULL of a manifest itself.
 CREATE TABLE blob_names (
-  run ${TEXT} NOT NULL, sha256 ${TEXT} NOT NULL, size bigint NOT NULL, manifest bigint NOT NULL DEFAULT 0,
-  PRIMARY KEY (run, sha256)
+  run ${TEXT} NOT NULL, sha256 ${TEXT} NOT NULL, size bigint, PRIMARY KEY (run, sha256)
 );
+CREATE INDEX blob_names_sha256 ON blob_names (sha256);
 
--- Trees that are whole and checked, of a project, each in a pack that stands on the tree "base". "depth": packs below it.
+-- Trees that are whole and checked, of a project, each in a pack that stands on the tree "base".
 CREATE TABLE trees (
-  project ${TEXT} NOT NULL, tree ${TEXT} NOT NULL, base ${TEXT}, format ${TEXT} NOT NULL, size bigint NOT NULL,
-  depth bigint NOT NULL, object ${TEXT} NOT NULL, stored_at timestamptz NOT NULL DEFAULT now(),
+  project ${TEXT} NOT NULL, tree ${TEXT} NOT NULL, base ${TEXT}, size bigint NOT NULL, object ${TEXT} NOT NULL,
+  stored_at timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (project, tree)
 );
-CREATE TABLE run_trees (run ${TEXT} NOT NULL, tree ${TEXT} NOT NULL, PRIMARY KEY (run, tree));
+CREATE TABLE tree_names (run ${TEXT} NOT NULL, tree ${TEXT} NOT NULL, PRIMARY KEY (run, tree));
+CREATE INDEX tree_names_tree ON tree_names (tree);
 
--- Parts of blobs and packs whose rest is still to come.
+-- Parts of blobs and packs whose rest is still to come. "name" says of what, and how long that will be.
 CREATE TABLE parts (
-  project ${TEXT} NOT NULL, kind ${TEXT} NOT NULL, name ${TEXT} NOT NULL, at bigint NOT NULL, length bigint NOT NULL,
-  object ${TEXT} NOT NULL, came_at timestamptz NOT NULL DEFAULT now(),
-  PRIMARY KEY (project, kind, name, at)
+  project ${TEXT} NOT NULL, name ${TEXT} NOT NULL, at bigint NOT NULL, length bigint NOT NULL, object ${TEXT} NOT NULL,
+  came_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (project, name, at)
 );
 
 -- Epoch seconds, the same throughout a question, which is a transaction.

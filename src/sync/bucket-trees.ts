@@ -90,7 +90,7 @@ export class BucketTrees {
   ): Promise<PackPart | null> {
     const format = formatOf(tree);
     const gitDir = await openPrivateRepository(join(this.#scratch, 'git'), format);
-    if (!(await this.#fetch(gitDir, project, tree))) return null;
+    if (!(await this.fetch(gitDir, project, tree))) return null;
     const candidates = have.filter((each) => isTreeId(each) && formatOf(each) === format && each !== tree);
     const known = new Set(await treesIn(gitDir, candidates, this.#env));
     const base = candidates.find((each) => known.has(each)) ?? null;
@@ -110,12 +110,12 @@ export class BucketTrees {
   }
 
   /** Has the tree in the repository of this machine, what it builds on first. */
-  async #fetch(gitDir: string, project: string, tree: string, depth = 0): Promise<boolean> {
+  async fetch(gitDir: string, project: string, tree: string, depth = 0): Promise<boolean> {
     if ((await treesIn(gitDir, [tree], this.#env)).length > 0) return true;
     const pack = depth > 8 ? null : await this.#packOf(project, tree);
     if (pack === null) return false;
     const { key, base, size } = pack;
-    if (base !== null && !(await this.#fetch(gitDir, project, base, depth + 1))) return false;
+    if (base !== null && !(await this.fetch(gitDir, project, base, depth + 1))) return false;
     const folder = join(this.#scratch, 'packs');
     mkdirSync(folder, { recursive: true });
     const file = join(folder, `${tree}.taken`);

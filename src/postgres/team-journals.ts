@@ -1,0 +1,413 @@
+/** Journals of a space as they are received: kept as segments, checked against what is there, and put down for taking in. */
+import type { ObjectStore } from '../blobs/object-store.ts';
+import { BLOCK_BYTES } from '../journal/root.ts';
+import { segmentName } from '../sync/bucket-keys.ts';
+import { type Removals, readRemovals } from '../sync/folder-removals.ts';
+import { faultOf } from '../sync/journal-check.ts';
+import { extendFacts, type JournalFacts, NO_FACTS } from '../sync/journal-facts.ts';
+import { JournalHasher } from '../sync/journal-hash.ts';
+import type { FolderFacts } from '../sync/run-book.ts';
+import { codeOf, projectOf } from '../sync/run-summary.ts';
+import {
+  type JournalPiece,
+  type JournalWant,
+  MAX_BODY_BYTES,
+  MAX_PIECES,
+  type PieceCode,
+  type PieceResult,
+  type ReadPiece,
+} from '../sync/space.ts';
+import { type Database, LOCK, lockNumber, type Session } from './database.ts';
+import { packSegment, unpackSegment } from './segments.ts';
+
+/** A packed piece up to this size stays in the database: a request to S3 costs more than it does. */
+const INLINE_BYTES = 64 * 1024;
+/** Running hashes that are kept: of journals that are being appended to. */
+const KEPT_HASHERS = 512;
+/** Told where there is something to take in: `<space> <run>`. */
+export const WORK_CHANNEL = 'waddle_work';
+
+/** A journal as it is here. `id` null: it is not. */
+interface Known {
+  id: number | null;
+  run: string;
+  writer: string;
+  announced: boolean;
+  facts: JournalFacts;
+}
+
+/** What one journal gains. */
+interface Growth {
+  known: Known;
+  facts: JournalFacts;
+  segments: { at: number; length: number; body: Buffer; object: string | null }[];
+  hasher: JournalHasher;
+}
+
+export class TeamJournals {
+  readonly #database: Database;
+  readonly #space: string;
+  readonly #objects: ObjectStore;
+  readonly #hashers = new Map<string, JournalHasher>();
+
+  constructor(options: { database: Database; space: string; objects: ObjectStore }) {
+    this.#database = options.database;
+    this.#space = options.space;
+    this.#objects = options.objects;
+  }
+
+  /** Durable when it resolves: in the database, the large ones as objects, and put down for taking in. */
+  async write(pieces: readonly JournalPiece[]): Promise<PieceResult[]> {
+    for (let tries = 0; ; tries += 1) {
+      const plan = await this.#database.transaction(
+        this.#space,
+        (session) => this.#plan(session, pieces.slice(0, MAX_PIECES)),
+        'snapshot',
+      );
+      for (const growth of plan.growths) {
+        for (const { object, body } of growth.segments) {
+          if (object !== null) await this.#objects.putIfAbsent(object, body);
+        }
+      }
+      if (plan.growths.length === 0 || (await this.#commit(plan.growths, plan.runs))) return plan.results;
+      // Somebody else brought something of the same journals meanwhile: look again.
+      if (tries === 8) throw new Error('the journals change too fast');
+    }
+  }
+
+  async #plan(session: Session, pieces: readonly JournalPiece[]) {
+    const faults = pieces.map((piece) => faultOf(piece));
+    const runs = [
+      ...new Set(pieces.flatMap(({ run }, index) => (faults[index] === null ? [run ?? ''] : []))),
+    ];
+    const known = await readKnown(session, [...runs, '']);
+    const removals = removalsOf(known.get('') ?? []);
+    const growths = new Map<string, Growth>();
+    const results: PieceResult[] = [];
+    for (const [index, piece] of pieces.entries()) {
+      const fault = faults[index] ?? null;
+      if (fault !== null) {
+        results.push(refused(piece, 'journal-invalid', fault, NO_FACTS));
+        continue;
+      }
+      if (piece.run !== null && removals.has(piece.run)) {
+        results.push(refused(piece, 'run-removed', 'the run was removed there', NO_FACTS));
+        continue;
+      }
+      results.push(await this.#planOne(session, piece, known.get(piece.run ?? '') ?? [], removals, growths));
+    }
+    const grown = [...growths.values()].filter(({ segments }) => segments.length > 0);
+    return { results, growths: grown, runs: runsOf(grown, known) };
+  }
+
+  async #planOne(
+    session: Session,
+    piece: JournalPiece,
+    journals: readonly Known[],
+    removals: Removals,
+    growths: Map<string, Growth>,
+  ): Promise<PieceResult> {
+    const { run, writer, offset, bytes } = piece;
+    const announced = run === null && piece.apply !== true && !removals.applied.has(writer);
+    const key = `${run ?? ''}/${writer}/${announced}`;
+    const found = journals.find((each) => each.writer === writer && each.announced === announced);
+    const known = found ?? { id: null, run: run ?? '', writer, announced, facts: NO_FACTS };
+    const growth = growths.get(key);
+    const facts = growth?.facts ?? known.facts;
+    if (offset > facts.length || (growth !== undefined && offset < facts.length)) {
+      return refused(piece, 'journal-offset', `it goes on from ${facts.length}`, facts);
+    }
+    const fault =
+      offset === facts.length ? piece.before === facts.root : await this.#agrees(session, known, piece);
+    if (!fault) {
+      const shared = Math.min(facts.length, offset + bytes.length);
+      return refused(piece, 'journal-diverged', `the first ${shared} bytes there are others`, facts);
+    }
+    const fresh = bytes.subarray(facts.length - offset);
+    if (fresh.length === 0) return { run, writer, length: facts.length, root: facts.root, ok: true };
+    const hasher = (growth?.hasher ?? (await this.#hasher(session, known))).copy().update(fresh);
+    if (hasher.root() !== piece.root) {
+      return refused(piece, 'hash-mismatch', 'its root is not that of its bytes', facts);
+    }
+    const body = packSegment(fresh);
+    const folder =
+      run === null ? `${announced ? 'announced' : 'project'}/${writer}` : `runs/${run}/j/${writer}`;
+    const name = `${folder}/${segmentName(facts.length, fresh.length, piece.root)}`;
+    const object = body.length > INLINE_BYTES ? name : null;
+    const now = extendFacts(facts, hasher, fresh);
+    growths.set(key, {
+      known,
+      facts: now,
+      segments: [...(growth?.segments ?? []), { at: facts.length, length: fresh.length, body, object }],
+      hasher,
+    });
+    return { run, writer, length: now.length, root: now.root, ok: true };
+  }
+
+  /** Whether what a piece says of bytes that are here is true of them. */
+  async #agrees(session: Session, known: Known, piece: JournalPiece): Promise<boolean> {
+    const start = piece.offset - (piece.offset % BLOCK_BYTES);
+    const end = Math.min(known.facts.length, piece.offset + piece.bytes.length);
+    const here = await this.#bytes(session, known, start, end);
+    const before = here.subarray(0, piece.offset - start);
+    if (hasherAt(known.facts, start).update(before).root() !== piece.before) return false;
+    const shared = here.subarray(piece.offset - start);
+    return shared.equals(piece.bytes.subarray(0, shared.length));
+  }
+
+  async #hasher(session: Session, known: Known): Promise<JournalHasher> {
+    const kept = this.#hashers.get(`${known.run}/${known.writer}`);
+    if (kept !== undefined && kept.length === known.facts.length && kept.root() === known.facts.root)
+      return kept;
+    const start = known.facts.length - (known.facts.length % BLOCK_BYTES);
+    return hasherAt(known.facts, start).update(await this.#bytes(session, known, start, known.facts.length));
+  }
+
+  /** Plain bytes `from` … `to - 1` of a journal. */
+  async #bytes(session: Session, { id, run, writer }: Known, from: number, to: number): Promise<Buffer> {
+    if (id === null || to <= from) return Buffer.alloc(0);
+    const rows = await session.rows(
+      `SELECT at, length, body, object FROM segments
+       WHERE received = $1 AND at < $3 AND at + length > $2 ORDER BY at`,
+      [id, from, to],
+    );
+    const bytes = Buffer.alloc(to - from);
+    for (const { at, length, body, object } of rows) {
+      const packed = object === null ? (body as Buffer) : await this.#objects.get(String(object));
+      if (packed === null) throw new Error(`a segment is gone: ${run}/${writer} at ${at}`);
+      const plain = unpackSegment(packed, Number(length));
+      const start = Math.max(from, Number(at));
+      plain.copy(bytes, start - from, start - Number(at), Math.min(plain.length, to - Number(at)));
+    }
+    return bytes;
+  }
+
+  /** False where a journal is not as it was planned for. */
+  async #commit(growths: readonly Growth[], runs: readonly RunFacts[]): Promise<boolean> {
+    const done = await this.#database.transaction(this.#space, async (session) => {
+      // In one order, so that two never wait for each other.
+      const names = [...new Set(growths.map(({ known }) => lockNumber(this.#space, 'received', known.run)))];
+      for (const name of names.sort((a, b) => a - b)) {
+        await session.rows('SELECT pg_advisory_xact_lock($1, $2)', [LOCK.receive, name]);
+      }
+      const now = await session.rows(
+        `SELECT r.run, r.writer, r.announced, r.length, r.root FROM unnest($1::text[], $2::text[], $3::bigint[])
+           AS k (run, writer, announced) JOIN received r USING (run, writer, announced)`,
+        keysOf(growths),
+      );
+      const same = (known: Known) => {
+        const row = now.find(
+          (each) =>
+            each.run === known.run &&
+            each.writer === known.writer &&
+            each.announced === Number(known.announced),
+        );
+        const { length, root } = row ?? NO_FACTS;
+        return length === known.facts.length && root === known.facts.root;
+      };
+      if (!growths.every(({ known }) => same(known))) return false;
+      await this.#insert(session, growths);
+      await noteRuns(session, runs);
+      return true;
+    });
+    if (!done) return false;
+    for (const { known, hasher } of growths) {
+      const name = `${known.run}/${known.writer}`;
+      this.#hashers.delete(name);
+      this.#hashers.set(name, hasher);
+      const [oldest] = this.#hashers.keys();
+      if (this.#hashers.size > KEPT_HASHERS && oldest !== undefined) this.#hashers.delete(oldest);
+    }
+    return true;
+  }
+
+  async #insert(session: Session, growths: readonly Growth[]): Promise<void> {
+    const ids = await session.rows(
+      `INSERT INTO received (run, writer, announced, length, root, facts, inline)
+       SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[])
+       ON CONFLICT (run, writer, announced) DO UPDATE SET length = excluded.length, root = excluded.root,
+         facts = excluded.facts, inline = received.inline + excluded.inline, grown_at = now()
+       RETURNING id, run, writer, announced`,
+      [
+        ...keysOf(growths),
+        growths.map(({ facts }) => facts.length),
+        growths.map(({ facts }) => facts.root),
+        growths.map(({ facts }) => JSON.stringify(facts)),
+        growths.map(({ segments }) =>
+          segments.reduce((sum, { object, body }) => sum + (object === null ? body.length : 0), 0),
+        ),
+      ],
+    );
+    const byName = new Map(ids.map((row) => [`${row.run}/${row.writer}/${row.announced}`, row.id]));
+    const segments = growths.flatMap(({ known, segments: all }) => {
+      const id = byName.get(`${known.run}/${known.writer}/${Number(known.announced)}`);
+      return all.map((segment) => ({ ...segment, id }));
+    });
+    await session.change(
+      `INSERT INTO segments (received, at, length, body, object)
+       SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[], $5::text[])`,
+      [
+        segments.map(({ id }) => id),
+        segments.map(({ at }) => at),
+        segments.map(({ length }) => length),
+        segments.map(({ object, body }) => (object === null ? body : null)),
+        segments.map(({ object }) => object),
+      ],
+    );
+    const applied = growths
+      .filter(({ known }) => known.run === '' && !known.announced)
+      .map(({ known }) => known.writer);
+    if (applied.length > 0) {
+      // What was only told is told by the one that is applied.
+      await session.change(
+        `WITH gone AS (DELETE FROM received WHERE run = '' AND announced = 1 AND writer = ANY($1) RETURNING id)
+         DELETE FROM segments WHERE received IN (SELECT id FROM gone)`,
+        [applied],
+      );
+    }
+    const waiting = [
+      ...new Set(growths.filter(({ known }) => !known.announced).map(({ known }) => known.run)),
+    ];
+    if (waiting.length === 0) return;
+    await session.change(
+      `INSERT INTO work (run) SELECT run FROM unnest($1::text[]) AS k (run) ORDER BY run
+       ON CONFLICT (run) DO UPDATE SET version = work.version + 1, retry_at = now()`,
+      [waiting],
+    );
+    await session.rows('SELECT pg_notify($1, $2)', [WORK_CHANNEL, this.#space]);
+  }
+
+  /** Whole lines, as many as fit; a line that alone is longer than a call may carry gives a piece without bytes. */
+  async read(session: Session, wants: readonly JournalWant[]): Promise<ReadPiece[]> {
+    const pieces: ReadPiece[] = [];
+    const known = await readKnown(session, [...new Set(wants.map(({ run }) => run ?? ''))]);
+    let room = MAX_BODY_BYTES;
+    for (const { run, writer, offset } of wants.slice(0, MAX_PIECES)) {
+      const journals = (known.get(run ?? '') ?? []).filter(
+        (each) => each.writer === writer && (run !== null || each.facts.travels),
+      );
+      const journal = journals.find((each) => !each.announced) ?? journals[0];
+      if (journal === undefined || offset < 0 || offset >= journal.facts.length) continue;
+      const { length, root } = journal.facts;
+      const start = offset - (offset % BLOCK_BYTES);
+      const read = await this.#bytes(session, journal, start, Math.min(length, offset + room));
+      const bytes = read.subarray(offset - start, read.lastIndexOf(10) + 1);
+      if (bytes.length === 0 && room < MAX_BODY_BYTES) break;
+      const hasher = hasherAt(journal.facts, start).update(read.subarray(0, offset - start));
+      const before = hasher.root();
+      pieces.push({ run, writer, offset, before, after: hasher.update(bytes).root(), length, root, bytes });
+      room -= bytes.length;
+      if (room <= 0 || offset + bytes.length < length) break;
+    }
+    return pieces;
+  }
+}
+
+/** After the full blocks before `start`, which is one's beginning. */
+function hasherAt(facts: JournalFacts, start: number): JournalHasher {
+  return JournalHasher.from(facts.blocks.slice(0, start / BLOCK_BYTES).map((hex) => Buffer.from(hex, 'hex')));
+}
+
+function keysOf(growths: readonly Growth[]): [string[], string[], number[]] {
+  return [
+    growths.map(({ known }) => known.run),
+    growths.map(({ known }) => known.writer),
+    growths.map(({ known }) => Number(known.announced)),
+  ];
+}
+
+function refused(
+  { run, writer }: JournalPiece,
+  code: PieceCode,
+  message: string,
+  facts: JournalFacts,
+): PieceResult {
+  return { run, writer, length: facts.length, root: facts.root, ok: false, code, message };
+}
+
+/** The journals of these runs ('' are the project's own). */
+export async function readKnown(session: Session, runs: readonly string[]): Promise<Map<string, Known[]>> {
+  const rows = await session.rows(
+    'SELECT id, run, writer, announced, facts FROM received WHERE run = ANY($1) ORDER BY run, writer',
+    [runs],
+  );
+  const known = new Map<string, Known[]>();
+  for (const row of rows) {
+    const journal: Known = {
+      id: Number(row.id),
+      run: String(row.run),
+      writer: String(row.writer),
+      announced: row.announced === 1,
+      facts: JSON.parse(String(row.facts)) as JournalFacts,
+    };
+    known.set(journal.run, [...(known.get(journal.run) ?? []), journal]);
+  }
+  return known;
+}
+
+/** As the tools of sync take it. */
+export function factsOf(
+  journals: readonly { writer: string; facts: JournalFacts }[],
+): Pick<FolderFacts, 'journals'> {
+  return {
+    journals: new Map(
+      journals.map(({ writer, facts }) => [writer, { path: '', sealed: false, stamp: '', facts }]),
+    ),
+  };
+}
+
+export function removalsOf(journals: readonly Known[]): Removals {
+  return readRemovals({
+    project: (kind) => factsOf(journals.filter(({ announced }) => announced === (kind === 'announced'))),
+  });
+}
+
+/** What the journals of a run, as they will be, say that is looked up elsewhere. */
+interface RunFacts {
+  run: string;
+  project: string;
+  blobs: { sha256: string; size: number | null }[];
+  trees: string[];
+}
+
+function runsOf(growths: readonly Growth[], known: ReadonlyMap<string, Known[]>): RunFacts[] {
+  const found: RunFacts[] = [];
+  for (const [run, grown] of Map.groupBy(growths, (growth) => growth.known.run)) {
+    if (run === '') continue;
+    const journals = new Map((known.get(run) ?? []).map((each) => [each.writer, each.facts]));
+    for (const growth of grown) journals.set(growth.known.writer, growth.facts);
+    const facts = factsOf([...journals].map(([writer, each]) => ({ writer, facts: each })));
+    const named = [...journals.values()].flatMap(({ blobs }) => blobs);
+    found.push({
+      run,
+      project: projectOf(facts),
+      blobs: named.map(({ sha256, size, folder }) => ({ sha256, size: folder ? null : size })),
+      trees: codeOf(facts).flatMap(({ tree, nested }) => [tree, ...nested.map((each) => each.tree)]),
+    });
+  }
+  return found;
+}
+
+async function noteRuns(session: Session, runs: readonly RunFacts[]): Promise<void> {
+  if (runs.length === 0) return;
+  await session.change(
+    `INSERT INTO owners (run, project) SELECT * FROM unnest($1::text[], $2::text[])
+     ON CONFLICT (run) DO UPDATE SET project = excluded.project, digest = NULL`,
+    [runs.map(({ run }) => run), runs.map(({ project }) => project)],
+  );
+  const blobs = runs.flatMap(({ run, blobs: all }) => all.map((blob) => ({ run, ...blob })));
+  if (blobs.length > 0) {
+    await session.change(
+      `INSERT INTO blob_names (run, sha256, size) SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
+       ON CONFLICT DO NOTHING`,
+      [blobs.map(({ run }) => run), blobs.map(({ sha256 }) => sha256), blobs.map(({ size }) => size)],
+    );
+  }
+  const trees = runs.flatMap(({ run, trees: all }) => all.map((tree) => ({ run, tree })));
+  if (trees.length > 0) {
+    await session.change(
+      'INSERT INTO tree_names (run, tree) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING',
+      [trees.map(({ run }) => run), trees.map(({ tree }) => tree)],
+    );
+  }
+}
