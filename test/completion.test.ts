@@ -69,6 +69,18 @@ describe('what is proposed', () => {
     expect(await proposed('ls', '--dir', '/', '--project', '')).toEqual(['words']);
   });
 
+  test('remotes, and what commands of two words do', async () => {
+    writeFileSync(
+      join(layout.project, 'waddle.json'),
+      '{"remote": {"name": "team", "url": "https://a.example"}}',
+    );
+    expect(await proposed('remote', 't')).toEqual(['words', 'test']);
+    expect(await proposed('remote', 'rm', '')).toEqual(['words', 'team']);
+    expect(await proposed('push', '--remote', 'te')).toEqual(['words', 'team']);
+    expect(await proposed('token', 'cr')).toEqual(['words', 'create']);
+    expect(await proposed('token', 'create', '--scope', 'w')).toEqual(['words', 'write']);
+  });
+
   test('files, folders, modules, and the command line of a job', async () => {
     expect(await proposed('ls', '--dir', '')).toEqual(['folders']);
     expect(await proposed('export', '--out', '')).toEqual(['files']);

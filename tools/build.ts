@@ -33,6 +33,9 @@ const dist = resolve(options.out ?? join(root, 'dist'));
 const staging = `${dist}.${process.pid}.tmp`;
 const STALE_MS = 60 * 60 * 1000;
 
+// Vitest says `test`, which Vite takes for a reason to build a page for debugging, with this folder's paths in it.
+process.env.NODE_ENV = 'production';
+
 /** Native parts cannot be bundled; npm installs them beside. */
 const external = [/^node:/, '@lydell/node-pty'];
 
@@ -88,7 +91,7 @@ function declareClient(): void {
 async function page(): Promise<void> {
   const hash = createHash('sha256');
   const inputs = globSync(
-    ['src/dashboard/**/*.*', 'src/protocol/*.ts', 'tools/third-party.ts', 'package-lock.json'],
+    ['src/dashboard/**/*.*', 'src/protocol/*.ts', 'tools/{build,third-party}.ts', 'package-lock.json'],
     { cwd: root },
   );
   for (const file of inputs.sort()) {

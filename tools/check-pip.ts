@@ -118,6 +118,9 @@ async function checkWhole(): Promise<void> {
     'waddle ls shows all five runs',
   );
 
+  const proposed = output(where, 'waddle', '__complete', 'zsh', '--', 'waddle', 'show', 'sam');
+  expect(proposed.startsWith('words\nsample\t'), 'the shell completes the name of a run');
+
   const server = spawn('waddle', ['serve', '--port', '0'], { ...where, stdio: ['ignore', 'pipe', 'pipe'] });
   const gone = once(server, 'exit');
   try {

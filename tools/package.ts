@@ -58,6 +58,9 @@ function lay(tree: string): void {
     ...published
   } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, unknown>;
   writeFileSync(join(tree, 'package.json'), `${JSON.stringify(published, null, 2)}\n`);
+  for (const file of globSync('dist/**/*.*', { cwd: tree })) {
+    if (readFileSync(join(tree, file), 'utf8').includes(root)) throw new Error(`${file} names this folder`);
+  }
   for (const file of globSync('**/*', { cwd: tree })) {
     const folder = statSync(join(tree, file)).isDirectory();
     chmodSync(join(tree, file), folder || file === join('dist', 'waddle.js') ? 0o755 : 0o644);

@@ -23,7 +23,15 @@ export function findMoto(): { path: string } | { missing: string } {
     mkdirSync(dirname(home), { recursive: true });
     const options = { stdio: 'ignore' as const, timeout: 300_000 };
     execFileSync('python3', ['-m', 'venv', temporary], options);
-    const pip = ['-m', 'pip', 'install', '--quiet', '--no-compile', '--disable-pip-version-check', ...PACKAGES];
+    const pip = [
+      '-m',
+      'pip',
+      'install',
+      '--quiet',
+      '--no-compile',
+      '--disable-pip-version-check',
+      ...PACKAGES,
+    ];
     execFileSync(join(temporary, 'bin', 'python'), pip, options);
     // Its scripts name the folder they were made in: they are started by its Python instead.
     renameSync(temporary, home);

@@ -50,13 +50,7 @@ async function allFor(words: readonly string[], context: Context): Promise<Propo
 }
 
 /** In a command, after these words of it. */
-function within(
-  command: CommandShape,
-  before: readonly string[],
-  typed: string,
-  context: Context,
-  parent = '',
-): Proposal {
+function within(command: CommandShape, before: readonly string[], typed: string, context: Context): Proposal {
   const folder = dirOf(before);
   const names = namesOf(folder === undefined ? context : { ...context, dir: folder });
   const given: string[] = [];
@@ -71,7 +65,7 @@ function within(
       if (option?.needsValue === true && !word.includes('=')) awaiting = option;
     } else {
       const sub = given.length === 0 ? command.commands.find((each) => each.name === word) : undefined;
-      if (sub !== undefined) return within(sub, before.slice(at + 1), typed, context, command.name);
+      if (sub !== undefined) return within(sub, before.slice(at + 1), typed, context);
       given.push(word);
     }
   }
@@ -91,7 +85,7 @@ function within(
     const words = command.commands.map((sub) => ({ value: sub.name, about: sub.about }));
     return { kind: 'words', words };
   }
-  return argumentsOf(command, parent, given, before, names);
+  return argumentsOf(command, given, before, names);
 }
 
 /** What `waddle run` starts: its own command line, or with `--entry` whatever arguments that takes. */
@@ -142,7 +136,6 @@ function valuesOf(
 /** What stands beside options: the next argument, or more of the last one. */
 function argumentsOf(
   command: CommandShape,
-  parent: string,
   given: readonly string[],
   before: readonly string[],
   names: Names,
@@ -154,8 +147,9 @@ function argumentsOf(
   if (next.choices !== undefined) return words(next.choices.map((value) => ({ value })));
   const { name } = next;
   if (command.name === 'get' && name === 'name') return words(names.artifacts(given[0] ?? ''));
-  if (name === 'remote' || (parent === 'remote' && command.name !== 'add')) {
-    return words(names.remotes());
+  if (command.name === 'remote') {
+    if (given.length === 0) return words(['add', 'ls', 'rm', 'test'].map((value) => ({ value })));
+    return given.length === 1 && ['rm', 'test'].includes(given[0] ?? '') ? words(names.remotes()) : NOTHING;
   }
   if (next.run) {
     const undo = before.includes('--undo') ? command.name : undefined;

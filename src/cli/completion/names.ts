@@ -9,6 +9,7 @@ import { peekStore } from '../../store/peek.ts';
 import { type Context, storeFile, targetFolder } from '../context.ts';
 import { formatAge } from '../format-time.ts';
 import { inert } from '../inert.ts';
+import { listRemotes } from '../remotes.ts';
 import type { Candidate } from './candidates.ts';
 
 export interface Names {
@@ -84,10 +85,12 @@ function newerThan(context: Context, known: ReadonlySet<string>): string[] {
 }
 
 function remotes(context: Context): Candidate[] {
-  const named = [configOf(context).remote].flat().map((remote) => remote?.name);
-  return named
-    .filter((name) => typeof name === 'string' && name !== '')
-    .map((value) => ({ value: String(value) }));
+  try {
+    const project = { layout: layoutOf(targetFolder(context)), config: configOf(context) };
+    return listRemotes(project).map(({ name }) => ({ value: name }));
+  } catch {
+    return [];
+  }
 }
 
 /** `waddle.json` as it stands, unchecked: whoever types has no use for what is wrong with it. */

@@ -71,7 +71,7 @@ function readShapes(): CommandShape[] | undefined {
 function describe(command: Command): CommandShape {
   return {
     name: command.name(),
-    about: command.summary(),
+    about: command.summary() || command.description(),
     options: command.options
       .filter(({ hidden, long }) => !hidden && long !== undefined)
       .map(({ long, short, description, flags, required, argChoices }) => {
