@@ -29,6 +29,8 @@ export async function followForServer(options: {
   applied: () => void;
   signal: AbortSignal;
   warn: (text: string) => void;
+  /** Waited for between two transactions: others have something more urgent to do. */
+  pause?: (() => Promise<void>) | undefined;
 }): Promise<void> {
   const { layout, signal } = options;
   const watches = new Watches(layout);
@@ -78,7 +80,7 @@ export async function followForServer(options: {
 }
 
 async function readJournals(
-  { layout, store, applied }: Parameters<typeof followForServer>[0],
+  { layout, store, applied, pause }: Parameters<typeof followForServer>[0],
   runs: readonly string[] | undefined,
 ): Promise<void> {
   if (runs?.length === 0) return;
@@ -92,6 +94,7 @@ async function readJournals(
   for (const _ of steps) {
     applied();
     await setImmediate();
+    await pause?.();
   }
   if (store().revision !== before) applied();
 }

@@ -26,14 +26,19 @@ export interface SpaceHome {
 
 export interface Backend {
   readonly registry: Registry;
-  /** @param routes gives an application of the space its sync routes */
-  open(name: string, routes: RoutesOf): Promise<SpaceHome>;
+  open(name: string, doors: Doors): Promise<SpaceHome>;
   /** Rejects where it cannot serve now. */
   check(): Promise<void>;
   close(): Promise<void>;
 }
 
-export type RoutesOf = (
-  home: Pick<SpaceHome, 'name' | 'space' | 'projectsOf' | 'usage'>,
-  project: string | null,
-) => (http: App['http']) => void;
+/** What a space is given by the collector that opens it. */
+export interface Doors {
+  /** The further routes of an application of the space. */
+  routes(
+    home: Pick<SpaceHome, 'name' | 'space' | 'projectsOf' | 'usage'>,
+    project: string | null,
+  ): (http: App['http']) => void;
+  /** Whether something large is on its way in: what can wait should. */
+  busy(): boolean;
+}

@@ -42,6 +42,7 @@ const GOODBYE_MS = 15_000;
 /** @throws the system's error where the port cannot be had */
 export async function startCollector(options: CollectorOptions): Promise<RunningCollector> {
   const { backend, version, bug } = options;
+  const gate = new Gate();
   let live = 0;
   const metrics: Metrics = new Metrics({
     waddle_open_spaces: { help: 'Spaces that are in use.', read: () => spaces.size },
@@ -50,16 +51,19 @@ export async function startCollector(options: CollectorOptions): Promise<Running
   });
   const spaces: Spaces = new Spaces(
     backend,
-    (home, project) => (http) => {
-      syncRoutes(http, {
-        home,
-        project,
-        version,
-        quotaOf: async (space) =>
-          (await backend.registry.findSpace(space))?.quota ?? { bytes: null, samples: null },
-        moved: (direction, bytes) => metrics.moved(direction, bytes),
-      });
-      tokenRoutes(http, backend.registry);
+    {
+      busy: () => gate.busy,
+      routes: (home, project) => (http) => {
+        syncRoutes(http, {
+          home,
+          project,
+          version,
+          quotaOf: async (space) =>
+            (await backend.registry.findSpace(space))?.quota ?? { bytes: null, samples: null },
+          moved: (direction, bytes) => metrics.moved(direction, bytes),
+        });
+        tokenRoutes(http, backend.registry);
+      },
     },
     bug,
   );
@@ -67,7 +71,7 @@ export async function startCollector(options: CollectorOptions): Promise<Running
     backend,
     spaces,
     metrics,
-    gate: new Gate(),
+    gate,
     rates: options.rates,
     log: options.log,
     allowedHosts: options.allowedHosts,

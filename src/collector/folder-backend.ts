@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { isSystemError, WaddleError } from '../errors/waddle-error.ts';
 import { layoutOf } from '../journal/layout.ts';
-import type { Backend, RoutesOf } from './backend.ts';
+import type { Backend, Doors } from './backend.ts';
 import { openFileRegistry } from './file-registry.ts';
 import { FolderHome, type FolderParts } from './folder-home.ts';
 import { checkSpaceName } from './tokens.ts';
@@ -73,8 +73,7 @@ export function openFolderBackend(folder: string, parts: FolderParts): Backend {
     const registry = openFileRegistry(join(folder, REGISTRY_FILE));
     return {
       registry,
-      open: (name: string, routes: RoutesOf) =>
-        FolderHome.open(name, spaceFolder(folder, name), parts, routes),
+      open: (name: string, doors: Doors) => FolderHome.open(name, spaceFolder(folder, name), parts, doors),
       async check() {
         await registry.listSpaces();
         statSync(join(folder, 'spaces'));

@@ -11,7 +11,7 @@ import type { CodeSide } from '../server/options.ts';
 import { openStore, type Store } from '../store/open.ts';
 import { narrowToProject } from '../store/project-view.ts';
 import type { Space } from '../sync/space.ts';
-import type { RoutesOf, SpaceHome, Usage } from './backend.ts';
+import type { Doors, SpaceHome, Usage } from './backend.ts';
 import { bytesBelow } from './folder-backend.ts';
 
 /** What the collector is given: ingest, queries, git and the page are not its business. */
@@ -27,6 +27,8 @@ export interface FolderParts {
     store: () => Store;
     applied: () => void;
     signal: AbortSignal;
+    /** Waited for between two transactions. */
+    pause: () => Promise<void>;
   }): Promise<void>;
   catchUp(layout: Layout, store: Store, runs: readonly string[]): void;
   /** @param projects of the two sides */
@@ -41,13 +43,16 @@ const BODY_BYTES = 4 * 1024 * 1024;
 /** Bytes of blobs and packs are counted anew after so long, in milliseconds; what is written meanwhile is added. */
 const COUNT_MS = 30_000;
 
+/** So long at most a transaction of ingest waits for uploads, in milliseconds: a live chart is late by no more. */
+const PAUSE_MS = 150;
+
 /** One space as a project folder that is followed. */
 export class FolderHome implements SpaceHome {
   readonly name: string;
   readonly space: Space;
   readonly #layout: Layout;
   readonly #parts: FolderParts;
-  readonly #routes: RoutesOf;
+  readonly #doors: Doors;
   readonly #apps = new Map<string | null, Promise<App>>();
   readonly #open: App[] = [];
   readonly #stop = new AbortController();
@@ -55,23 +60,23 @@ export class FolderHome implements SpaceHome {
   #following: Promise<void>;
   #counted = { at: Number.NEGATIVE_INFINITY, bytes: 0 };
 
-  static async open(name: string, folder: string, parts: FolderParts, routes: RoutesOf): Promise<FolderHome> {
+  static async open(name: string, folder: string, parts: FolderParts, doors: Doors): Promise<FolderHome> {
     const layout = layoutOf(folder);
     ensureProjectFolder(layout);
     const store = openStore(join(layout.root, 'waddle.sqlite'));
     try {
-      return new FolderHome(name, layout, store, parts, routes);
+      return new FolderHome(name, layout, store, parts, doors);
     } catch (error) {
       store.close();
       throw error;
     }
   }
 
-  private constructor(name: string, layout: Layout, store: Store, parts: FolderParts, routes: RoutesOf) {
+  private constructor(name: string, layout: Layout, store: Store, parts: FolderParts, doors: Doors) {
     this.name = name;
     this.#layout = layout;
     this.#parts = parts;
-    this.#routes = routes;
+    this.#doors = doors;
     this.#store = store;
     this.space = parts.openSpace(layout, () => this.#store);
     this.#following = parts
@@ -80,8 +85,17 @@ export class FolderHome implements SpaceHome {
         store: () => this.#store,
         applied: () => this.#look(),
         signal: this.#stop.signal,
+        pause: () => this.#pause(),
       })
       .catch(parts.bug);
+  }
+
+  /** Who pushes goes before who reads what was pushed; but for so long only, so that both get on. */
+  async #pause(): Promise<void> {
+    const deadline = performance.now() + PAUSE_MS;
+    while (this.#doors.busy() && !this.#stop.signal.aborted && performance.now() < deadline) {
+      await new Promise((wake) => setTimeout(wake, 5));
+    }
   }
 
   #look(): void {
@@ -175,7 +189,7 @@ export class FolderHome implements SpaceHome {
         const projects = this.#projectsKnown([from.run, to.run]);
         return parts.diff(layout, [projects.get(from.run) ?? '', projects.get(to.run) ?? ''], from, to);
       },
-      routes: this.#routes(this, project),
+      routes: this.#doors.routes(this, project),
       bodyLimit: BODY_BYTES,
       dashboard: parts.dashboard,
       access: { host: '', allowedHosts: [], token: null, cookie: 'waddle_none', handedIn: true },

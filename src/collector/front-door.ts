@@ -103,6 +103,7 @@ export class FrontDoor {
       const status = response.writableFinished ? response.statusCode : 499;
       const path = pathOf(request);
       this.#options.metrics.request(kindOf(path), methodOf(request), status, seconds);
+      this.#options.metrics.wire(Number(request.headers['content-length'] ?? 0));
       if (path === '/healthz' || path === '/readyz') return;
       this.#options.log({
         level: status >= 500 ? 'error' : 'info',

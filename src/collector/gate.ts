@@ -31,6 +31,10 @@ export class Gate {
     };
   }
 
+  get busy(): boolean {
+    return this.#count > 0;
+  }
+
   #hasRoom(who: string): boolean {
     return this.#count < MOST && (this.#inside.get(who) ?? 0) < MOST_OF_ONE;
   }

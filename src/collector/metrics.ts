@@ -14,6 +14,7 @@ export class Metrics {
   readonly #requests = new Map<string, number>();
   readonly #times = new Map<string, Histogram>();
   readonly #moved = { in: 0, out: 0 };
+  #wire = 0;
   readonly #refused = new Map<string, number>();
   readonly #delay = monitorEventLoopDelay({ resolution: 20 });
   readonly #gauges: Record<string, { help: string; read: () => number }>;
@@ -42,6 +43,11 @@ export class Metrics {
 
   moved(direction: 'in' | 'out', bytes: number): void {
     this.#moved[direction] += bytes;
+  }
+
+  /** Bytes of a request's body as they came over the wire, where it said so. */
+  wire(bytes: number): void {
+    if (Number.isSafeInteger(bytes) && bytes > 0) this.#wire += bytes;
   }
 
   refused(reason: string): void {
@@ -73,6 +79,9 @@ export class Metrics {
     family('waddle_sync_bytes_total', 'counter', 'Plain bytes of journals, blobs and packs that moved.', [
       ['direction="in"', this.#moved.in],
       ['direction="out"', this.#moved.out],
+    ]);
+    family('waddle_http_request_bytes_total', 'counter', 'Bytes of request bodies, as they came, packed.', [
+      ['', this.#wire],
     ]);
     family(
       'waddle_refused_total',

@@ -1,5 +1,5 @@
 import { WaddleError } from '../errors/waddle-error.ts';
-import type { Backend, RoutesOf, SpaceHome } from './backend.ts';
+import type { Backend, Doors, SpaceHome } from './backend.ts';
 
 /** A space that nobody has used for so long is closed, in milliseconds. */
 const IDLE_MS = 10 * 60_000;
@@ -15,7 +15,7 @@ interface Held {
 /** The spaces that are open: each from its first request on, until nobody has used it for a while. Must be closed. */
 export class Spaces {
   readonly #backend: Backend;
-  readonly #routes: RoutesOf;
+  readonly #doors: Doors;
   readonly #held = new Map<string, Held>();
   readonly #timer: NodeJS.Timeout;
   readonly #idleMs: number;
@@ -23,12 +23,12 @@ export class Spaces {
 
   constructor(
     backend: Backend,
-    routes: RoutesOf,
+    doors: Doors,
     failed: (error: unknown) => void,
     { idleMs = IDLE_MS, lookMs = LOOK_MS } = {},
   ) {
     this.#backend = backend;
-    this.#routes = routes;
+    this.#doors = doors;
     this.#idleMs = idleMs;
     this.#failed = failed;
     this.#timer = setInterval(() => this.#closeIdle(), lookMs);
@@ -82,7 +82,7 @@ export class Spaces {
         'Its token is of another collector.',
       );
     }
-    return this.#backend.open(name, this.#routes);
+    return this.#backend.open(name, this.#doors);
   }
 
   #closeIdle(): void {

@@ -365,7 +365,7 @@ function framesIn<H extends object>(request: FastifyRequest, schema: TSchema): F
 
 const pack = {
   zstd: (body: Buffer) =>
-    promisify(zstdCompress)(body, { params: { [constants.ZSTD_c_compressionLevel]: 3 } }),
+    promisify(zstdCompress)(body, { params: { [constants.ZSTD_c_compressionLevel]: 1 } }),
   gzip: (body: Buffer) => promisify(gzip)(body, { level: 6 }),
 };
 
