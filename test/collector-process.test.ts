@@ -43,7 +43,7 @@ async function start(port: number, ...more: string[]) {
 }
 
 async function open(url: string, token: string): Promise<HttpSpace> {
-  const retry = { attempts: 12, baseMs: 20, capMs: 500 };
+  const retry = { attempts: 100, baseMs: 20, capMs: 500 };
   const space = await openHttpSpace({ url, token, userAgent: 'test', retry });
   spaces.push(space);
   return space;

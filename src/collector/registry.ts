@@ -1,7 +1,6 @@
 /** Who may open which space: tokens and spaces, wherever they are kept. */
 
 export type Scope = 'read' | 'write' | 'admin';
-export const SCOPES: readonly Scope[] = ['read', 'write', 'admin'];
 
 /** Greatest bytes and samples; null is no limit. */
 export interface Quota {
