@@ -43,7 +43,9 @@ export function runPage(opened: Opened, detail: RunDetail, options: { all: boole
     context,
     detail,
     paint: painter(context),
-    pulled: readReceived(runFolder(opened.layout, detail.run.id)).size > 0,
+    pulled: [...readReceived(runFolder(opened.layout, detail.run.id))].some(
+      (writer) => !writer.startsWith('edits-'),
+    ),
     width: context.terminal ? context.columns : undefined,
   };
   const sections = [

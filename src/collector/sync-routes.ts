@@ -6,6 +6,7 @@ import type { TSchema } from 'typebox';
 import { isSha256 } from '../blobs/blob-store.ts';
 import { WaddleError } from '../errors/waddle-error.ts';
 import { decodeFrames, encodeFrames, FRAMES_TYPE, type Frame, MAX_FRAMES } from '../protocol/frames.ts';
+import { COLUMNS, packPiece, unpackPiece } from '../protocol/piece-frames.ts';
 import { SYNC_PREFIX, SYNC_PROTOCOL } from '../protocol/sync-limits.ts';
 import * as schemas from '../protocol/sync-schemas.ts';
 import { BINARY, described } from '../server/openapi.ts';
@@ -109,7 +110,7 @@ function questions(http: FastifyInstance, options: SyncOptions): void {
           quota_bytes: token.project === null ? quota.bytes : token.quota.bytes,
           used_bytes: usage.bytes,
         },
-        encodings: ['zstd', 'gzip'],
+        encodings: ['zstd', 'gzip', COLUMNS],
         direct: false,
       };
     },
@@ -167,8 +168,13 @@ function journals(http: FastifyInstance, options: SyncOptions): void {
     ),
     async (request): Promise<schemas.JournalResults> => {
       const space = await spaceFor(request, options, true);
+      let room = MAX_BODY_BYTES;
       const pieces = framesIn<schemas.JournalHeader>(request, schemas.JournalHeader).map(
-        ({ header, payload }): JournalPiece => ({ ...header, bytes: payload }),
+        ({ header: { encoding, plain: _, ...header }, payload }): JournalPiece => {
+          const bytes = unpackPiece({ header: { encoding }, payload }, room);
+          room -= bytes.length;
+          return { ...header, bytes };
+        },
       );
       const results = await space.writeJournals(pieces);
       options.moved('in', bytesOf(pieces));
@@ -185,14 +191,14 @@ function journals(http: FastifyInstance, options: SyncOptions): void {
     async (request, reply) => {
       const space = await spaceFor(request, options);
       const pieces = await space.readJournals(request.body.wants);
+      const columns = request.body.encodings?.includes(COLUMNS) === true;
       options.moved('out', bytesOf(pieces));
       return sendFrames(
         request,
         reply,
-        pieces.map(({ bytes, ...header }) => ({
-          header: { ...header, more: header.offset + bytes.length < header.length },
-          payload: bytes,
-        })),
+        pieces.map(({ bytes, ...header }) =>
+          packPiece({ ...header, more: header.offset + bytes.length < header.length }, bytes, columns),
+        ),
       );
     },
   );

@@ -103,6 +103,10 @@ export const JournalHeader = Type.Object({
   before: Sha256,
   root: Sha256,
   apply: Type.Optional(Type.Boolean()),
+  encoding: Type.Optional(
+    Type.String({ description: '"columns": the payload is the piece in columns, not its text.' }),
+  ),
+  plain: Type.Optional(Count('Of the text, where the payload is in columns.')),
 });
 export const JournalResults = Type.Object({
   results: Type.Array(
@@ -124,6 +128,9 @@ export const ReadBody = Type.Object({
     {
       maxItems: 4096,
     },
+  ),
+  encodings: Type.Optional(
+    Type.Array(Type.String(), { maxItems: 8, description: 'That payloads may have, beside text.' }),
   ),
 });
 

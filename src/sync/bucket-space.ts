@@ -22,7 +22,7 @@ import {
 import { BucketTrees } from './bucket-trees.ts';
 import { readRemovals } from './folder-removals.ts';
 import { extendFacts, NO_FACTS } from './journal-facts.ts';
-import { JournalHasher } from './journal-hash.ts';
+import { EMPTY_ROOT, JournalHasher } from './journal-hash.ts';
 import { PartialFile } from './partial-file.ts';
 import { runDigest } from './run-digest.ts';
 import { projectOf, type RunSummary, summaryOf } from './run-summary.ts';
@@ -199,7 +199,7 @@ export class BucketSpace implements Space {
       const { run, writer } = piece;
       if (run !== null && removals.has(run)) {
         const message = 'the run was removed there';
-        results.push({ run, writer, length: 0, root: '', ok: false, code: 'run-removed', message });
+        results.push({ run, writer, length: 0, root: EMPTY_ROOT, ok: false, code: 'run-removed', message });
         continue;
       }
       const applied = piece.apply === true || removals.applied.has(writer);

@@ -279,7 +279,9 @@ export class FolderSpace implements Space {
 
   #codeOf(run: string, facts: FolderFacts): WantedCode {
     const received = readReceived(runFolder(this.#layout, run));
-    return { code: codeOf(facts), own: received.size === 0 };
+    // Others' edits of a run that was made here change nothing of that.
+    const own = [...received].every((writer) => writer.startsWith('edits-'));
+    return { code: codeOf(facts), own };
   }
 
   async writeJournals(pieces: readonly JournalPiece[]): Promise<PieceResult[]> {

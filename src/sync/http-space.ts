@@ -1,6 +1,7 @@
 /** A collector's space behind HTTP (docs/remote.md). */
 import { WaddleError } from '../errors/waddle-error.ts';
 import { decodeFrames, encodeFrames, FRAMES_TYPE, type Frame } from '../protocol/frames.ts';
+import { COLUMNS, packPiece, unpackPiece } from '../protocol/piece-frames.ts';
 import { MAX_COMPARED, MAX_NAMED, MAX_STATES, SYNC_PREFIX, SYNC_PROTOCOL } from '../protocol/sync-limits.ts';
 import type {
   BlobsAnswer,
@@ -95,6 +96,10 @@ export class HttpSpace implements Space {
     this.#retry = retry;
   }
 
+  get #columns(): boolean {
+    return this.hello.encodings.includes(COLUMNS);
+  }
+
   get traffic(): Readonly<Traffic> {
     return this.#exchange.traffic;
   }
@@ -143,20 +148,24 @@ export class HttpSpace implements Space {
   async writeJournals(pieces: readonly JournalPiece[]): Promise<PieceResult[]> {
     const { results } = await this.#frames<JournalResults>(
       '/journals',
-      pieces.map(({ bytes, ...header }) => ({ header, payload: bytes })),
+      pieces.map(({ bytes, ...header }) => packPiece(header, bytes, this.#columns)),
     );
     this.#sameNumber(results, pieces);
     return results as PieceResult[];
   }
 
   async readJournals(wants: readonly JournalWant[]): Promise<ReadPiece[]> {
-    const frames = await this.#read('/journals/read', { wants });
+    const frames = await this.#read('/journals/read', {
+      wants,
+      ...(this.#columns ? { encodings: [COLUMNS] } : {}),
+    });
     return frames.map(({ header, payload }) => {
       const { run, writer, offset, before, after, length, root } = header as unknown as Omit<
         ReadPiece,
         'bytes'
       >;
-      return { run, writer, offset, before, after, length, root, bytes: payload };
+      const bytes = unpackPiece({ header, payload }, MAX_FRAMES_BYTES);
+      return { run, writer, offset, before, after, length, root, bytes };
     });
   }
 

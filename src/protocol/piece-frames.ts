@@ -1,0 +1,38 @@
+/** Pieces of journals as frames: as they are, or in columns where both ends know them and they are shorter. */
+import type { Frame } from './frames.ts';
+import { decodeColumns, encodeColumns } from './journal-columns.ts';
+
+/** What an end says in its `encodings` that it takes. */
+export const COLUMNS = 'columns';
+
+/** Shorter pieces gain nothing. */
+const SMALL_BYTES = 1024;
+
+interface Encoded {
+  encoding?: string | undefined;
+  /** Bytes of the text. */
+  plain?: number | undefined;
+}
+
+export function packPiece<H extends object>(
+  header: H,
+  bytes: Uint8Array,
+  columns: boolean,
+): Frame<H & Encoded> {
+  if (columns && bytes.length >= SMALL_BYTES) {
+    const body = encodeColumns(bytes);
+    if (body.length < bytes.length * 0.8) {
+      return { header: { ...header, encoding: COLUMNS, plain: bytes.length }, payload: body };
+    }
+  }
+  return { header, payload: bytes };
+}
+
+/**
+ * The text of a piece.
+ * @param most bytes that it may have
+ * @throws WaddleError `columns-invalid`
+ */
+export function unpackPiece({ header, payload }: Frame<Encoded>, most: number): Uint8Array {
+  return header.encoding === COLUMNS ? decodeColumns(payload, most) : payload;
+}
