@@ -3,6 +3,7 @@ import { ingest } from './cases/ingest.ts';
 import { list } from './cases/list.ts';
 import { livingWithGit } from './cases/living-with-git.ts';
 import { longSeries } from './cases/long-series.ts';
+import { manyRuns } from './cases/many-runs.ts';
 import { pythonClient } from './cases/python-client.ts';
 import { runCommand } from './cases/run.ts';
 import { snapshot } from './cases/snapshot.ts';
@@ -22,4 +23,5 @@ export const BENCHES: readonly Bench[] = [
   ingest,
   longSeries,
   list,
+  manyRuns,
 ];

@@ -26,16 +26,20 @@ export interface RunOrder {
 interface Key {
   sql: string;
   column: string;
+  /** Its place in a cursor. */
+  at: number;
   descending: boolean;
 }
 
-/** Not 0: in an ORDER BY that is the number of a column. */
-const NO_NUMBER = 'CAST(0 AS DOUBLE PRECISION)';
+const NO_RANK = '0';
+const NO_NUMBER = '0.0';
+const NO_TEXT = "''";
+const CONSTANTS: ReadonlySet<string> = new Set([NO_RANK, NO_NUMBER, NO_TEXT]);
 
 /** What a field sorts by: an SQL rank, number and text over the join. */
 function sortExpressions(sort: Sort | undefined): { join: Sql; rank: string; number: string; text: string } {
   const none: Sql = { text: '', values: [] };
-  if (sort === undefined) return { join: none, rank: '0.0', number: NO_NUMBER, text: "''" };
+  if (sort === undefined) return { join: none, rank: NO_RANK, number: NO_NUMBER, text: NO_TEXT };
   const { field } = sort;
   if (field.of === 'run') {
     const sql = OWN_SQL[field.name];
@@ -44,7 +48,7 @@ function sortExpressions(sort: Sort | undefined): { join: Sql; rank: string; num
       join: none,
       rank: `CASE WHEN ${sql} IS NULL THEN 3 ELSE ${numeric ? 0 : 1} END`,
       number: numeric ? `coalesce(${sql}, 0)` : NO_NUMBER,
-      text: numeric ? "''" : `coalesce(${sql}, '')`,
+      text: numeric ? NO_TEXT : `coalesce(${sql}, '')`,
     };
   }
   if (field.of === 'metric') {
@@ -56,7 +60,7 @@ function sortExpressions(sort: Sort | undefined): { join: Sql; rank: string; num
       },
       rank: `CASE WHEN ${value} IS NOT NULL THEN 0 WHEN ${isNan} THEN 2 ELSE 3 END`,
       number: `CAST(coalesce(${value}, 0) AS DOUBLE PRECISION)`,
-      text: "''",
+      text: NO_TEXT,
     };
   }
   const [table, value] = field.of === 'param' ? ['param_leaves', 's.text'] : ['tags', 's.value'];
@@ -77,17 +81,14 @@ export function runOrder(sort: Sort | undefined): RunOrder {
   const { join, rank, number, text } = sortExpressions(sort);
   const descending = sort?.descending ?? false;
   const started = 'coalesce(r.started_at, -1e300)';
+  // What is the same for all runs is no key: an ORDER BY takes no constants.
   const keys: Key[] = [
-    { sql: started, column: 'o_started', descending: true },
-    { sql: 'r.id', column: 'o_id', descending: true },
-  ];
-  if (sort !== undefined) {
-    keys.unshift(
-      { sql: rank, column: 'o_rank', descending: false },
-      { sql: number, column: 'o_number', descending },
-      { sql: text, column: 'o_text', descending },
-    );
-  }
+    { sql: rank, column: 'o_rank', at: 0, descending: false },
+    { sql: number, column: 'o_number', at: 1, descending },
+    { sql: text, column: 'o_text', at: 2, descending },
+    { sql: started, column: 'o_started', at: 3, descending: true },
+    { sql: 'r.id', column: 'o_id', at: 4, descending: true },
+  ].filter((key) => !CONSTANTS.has(key.sql));
   const signature = sort === undefined ? '' : `${fieldText(sort.field)}:${descending ? 'desc' : 'asc'}`;
   return {
     join,
@@ -96,8 +97,7 @@ export function runOrder(sort: Sort | undefined): RunOrder {
     orderBy: orderBy(keys, (key) => (key.sql === started ? 'r.started_at' : key.sql)),
     orderByColumns: orderBy(keys, (key) => key.column),
     after: (cursor) => {
-      const place = readCursor(cursor, signature);
-      return afterPlace(keys, sort === undefined ? place.slice(3) : place);
+      return afterPlace(keys, readCursor(cursor, signature));
     },
     cursorOf: (row) => {
       const place = [
@@ -119,9 +119,9 @@ function orderBy(keys: readonly Key[], expression: (key: Key) => string): string
 /** (a, b, …) after (?, ?, …), key by key. */
 function afterPlace(keys: readonly Key[], place: readonly SqlValue[]): Sql {
   const [key, ...rest] = keys;
-  const [value = null, ...others] = place;
   if (key === undefined) return { text: 'FALSE', values: [] };
-  const inner = afterPlace(rest, others);
+  const value = place[key.at] ?? null;
+  const inner = afterPlace(rest, place);
   const operator = key.descending ? '<' : '>';
   return {
     text: `(${key.sql} ${operator} ? OR (${key.sql} = ? AND ${inner.text}))`,
