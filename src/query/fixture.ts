@@ -3,8 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringifyExactJson } from '../events/line.ts';
+import { answerNow } from '../store/answer-now.ts';
 import { openStore, type Store } from '../store/open.ts';
 import { flattenFamily, paramFamily } from '../store/params.ts';
+import type { Question } from '../store/question.ts';
 import { newSeries, summariseMetric, writeSamples } from '../store/series.ts';
 
 export interface TemporaryStore {
@@ -24,6 +26,25 @@ export function temporaryStore(): TemporaryStore {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** What answers the tests' questions, from the rows that a fixture has written. */
+export interface Answerer {
+  answer<T>(store: Pick<Store, 'db' | 'path'>, question: Question<T>): T;
+}
+
+let answerer: Answerer = { answer: answerNow };
+
+/** Tests that run from now on ask this one. */
+export function testAnswerer(other: Answerer): void {
+  answerer = other;
+}
+
+/** Whether it is SQLite that is asked. */
+export const isLocal = () => answerer.answer === answerNow;
+
+export function ask<T>(store: Pick<Store, 'db' | 'path'>, question: Question<T>): T {
+  return answerer.answer(store, question);
 }
 
 /** One sample: step, value, and its time in milliseconds after the series' first. */

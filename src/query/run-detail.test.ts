@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringifyExactJson } from '../events/line.ts';
-import { answerNow } from '../store/answer-now.ts';
 import { readSeries } from './chart.ts';
 import { compareRuns } from './compare-runs.ts';
-import { addRun, type TemporaryStore, temporaryStore } from './fixture.ts';
+import { addRun, ask, type TemporaryStore, temporaryStore } from './fixture.ts';
 import { runDetail } from './run-detail.ts';
 import { chartSparkline, sparkline } from './sparkline.ts';
 
@@ -73,7 +72,7 @@ beforeAll(() => {
 afterAll(() => temporary.remove());
 
 it('tells all of a run, in JSON that keeps NaN and every digit', () => {
-  const detail = answerNow(temporary.store, runDetail('aaaaaaaaaaaa'));
+  const detail = ask(temporary.store, runDetail('aaaaaaaaaaaa'));
   const json = JSON.parse(stringifyExactJson(detail)) as Record<string, unknown>;
   expect(stringifyExactJson(detail?.params)).toContain('18446744073709551616');
   expect(json).toMatchObject({
@@ -103,15 +102,13 @@ it('tells all of a run, in JSON that keeps NaN and every digit', () => {
 });
 
 it('knows nothing of unknown and removed runs', () => {
-  expect(answerNow(temporary.store, runDetail('nosuchrunaaa'))).toBeUndefined();
-  expect(answerNow(temporary.store, runDetail('cccccccccccc'))).toBeUndefined();
-  expect(() => answerNow(temporary.store, compareRuns(['cccccccccccc']))).toThrow(
-    'there is no run cccccccccccc',
-  );
+  expect(ask(temporary.store, runDetail('nosuchrunaaa'))).toBeUndefined();
+  expect(ask(temporary.store, runDetail('cccccccccccc'))).toBeUndefined();
+  expect(() => ask(temporary.store, compareRuns(['cccccccccccc']))).toThrow('there is no run cccccccccccc');
 });
 
 it('compares runs, what differs first', () => {
-  const { runs, params, metrics, environment } = answerNow(
+  const { runs, params, metrics, environment } = ask(
     temporary.store,
     compareRuns(['aaaaaaaaaaaa', 'bbbbbbbbbbbb']),
   );
@@ -144,6 +141,6 @@ it('draws small pictures', () => {
       8,
     ),
   ).toBe('▁▂▃▄▅▆▇█');
-  const chart = answerNow(temporary.store, readSeries({ run: 'aaaaaaaaaaaa', key: 'loss', points: 20 }));
+  const chart = ask(temporary.store, readSeries({ run: 'aaaaaaaaaaaa', key: 'loss', points: 20 }));
   expect(chartSparkline(chart, 20)).toBe('█ ▁ ');
 });

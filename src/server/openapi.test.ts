@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Fixture, startFixture } from './fixture.ts';
+import { type Fixture, isLocal, startFixture } from './fixture.ts';
 
 interface Operation {
   parameters?: { name: string; in: string; schema: { type?: string } }[];
@@ -170,7 +170,7 @@ describe('the OpenAPI document', () => {
         }
         expect(server.bugs).toEqual([]);
       }),
-      { numRuns: 1500 },
+      { numRuns: isLocal() ? 1500 : 300 },
     );
   });
 });
