@@ -409,8 +409,7 @@ export class Plot {
       drawAll(pale, bold, at);
       shown = pale;
     }
-    if (shown.image)
-      plot.ctx.putImageData(shown.image, Math.round(plot.bbox.left), Math.round(plot.bbox.top));
+    plot.ctx.putImageData(shown.image(), Math.round(plot.bbox.left), Math.round(plot.bbox.top));
   }
 }
 

@@ -15,7 +15,7 @@ export class Raster implements Pen {
   /** Device pixels. */
   width = 0;
   height = 0;
-  image: ImageData | undefined;
+  /** Column after column, as that is how lines are drawn. */
   #pixels = new Uint32Array(0);
   /** Device pixels of a CSS pixel. */
   #ratio = 1;
@@ -23,10 +23,26 @@ export class Raster implements Pen {
   /** Makes it so large, in device pixels; what it held is lost where that is a change. */
   resize(width: number, height: number, ratio: number): void {
     this.#ratio = ratio;
-    if (this.image !== undefined && width === this.width && height === this.height) return;
-    [this.width, this.height] = [Math.max(1, width), Math.max(1, height)];
-    this.image = new ImageData(this.width, this.height);
-    this.#pixels = new Uint32Array(this.image.data.buffer);
+    if (width === this.width && height === this.height) return;
+    this.width = Math.max(1, width);
+    this.height = Math.max(1, height);
+    this.#pixels = new Uint32Array(this.width * this.height);
+  }
+
+  /** As a canvas takes it; good until the next one is made. */
+  image(): ImageData {
+    const { width, height } = this;
+    if (shared?.width !== width || shared.height !== height) shared = new ImageData(width, height);
+    const to = new Uint32Array(shared.data.buffer);
+    const from = this.#pixels;
+    // In squares that the processor's cache holds.
+    for (let left = 0; left < width; left += 16) {
+      const right = Math.min(width, left + 16);
+      for (let y = 0; y < height; y++) {
+        for (let x = left; x < right; x++) to[y * width + x] = from[x * height + y] ?? 0;
+      }
+    }
+    return shared;
   }
 
   /** One colour, and lines of another at some places (CSS pixels) of each axis. */
@@ -36,14 +52,14 @@ export class Raster implements Pen {
     const thick = Math.max(1, Math.round(this.#ratio));
     const place = (at: number, size: number) =>
       Math.max(0, Math.min(size - thick, Math.round(at * this.#ratio - thick / 2)));
-    for (const row of rows) {
-      const from = place(row, this.height) * this.width;
-      this.#pixels.fill(ink, from, from + thick * this.width);
-    }
+    const { width, height } = this;
     for (const column of columns) {
-      const from = place(column, this.width);
-      for (let y = 0; y < this.height; y++)
-        this.#pixels.fill(ink, y * this.width + from, y * this.width + from + thick);
+      const from = place(column, width) * height;
+      this.#pixels.fill(ink, from, from + thick * height);
+    }
+    for (const row of rows) {
+      const from = place(row, height);
+      for (let x = 0; x < width; x++) this.#pixels.fill(ink, x * height + from, x * height + from + thick);
     }
   }
 
@@ -100,7 +116,8 @@ export class Raster implements Pen {
     const reach = half * stretch;
     const from = Math.max(0, Math.min(ax, bx));
     const to = Math.min(this.width, Math.max(ax, bx));
-    const width = this.width;
+    const height = this.height;
+    const covered = cover;
     for (let x = Math.floor(from); x < to; x++) {
       const left = from > x ? from : x;
       const right = to < x + 1 ? to : x + 1;
@@ -109,14 +126,12 @@ export class Raster implements Pen {
       const top = ay + way * slope - reach;
       const bottom = top + 2 * reach;
       const first = Math.max(0, Math.floor(top));
-      const end = Math.min(this.height, Math.ceil(bottom));
+      const end = Math.min(height, Math.ceil(bottom));
       if (first >= end) continue;
       const full = (right - left) * 255;
       for (let y = first; y < end; y++) {
         const inside = (bottom < y + 1 ? bottom : y + 1) - (top > y ? top : y);
-        const index = y * width + x;
-        const sum = (cover[index] ?? 0) + inside * full;
-        cover[index] = sum < 255 ? sum : 255;
+        add(covered, x * height + y, (inside * full) | 0);
       }
       touch(x, first, end);
     }
@@ -138,7 +153,8 @@ export class Raster implements Pen {
     const from = Math.max(0, Math.min(ay, by));
     const to = Math.min(this.height, Math.max(ay, by));
     if (from >= to) return;
-    const width = this.width;
+    const { width, height } = this;
+    const covered = cover;
     for (let y = Math.floor(from); y < to; y++) {
       const upper = from > y ? from : y;
       const lower = to < y + 1 ? to : y + 1;
@@ -146,14 +162,24 @@ export class Raster implements Pen {
       if (dashes !== undefined && isGap(dashes, along + Math.abs(way) * stretch)) continue;
       const left = ax + way * slope - reach;
       const right = left + 2 * reach;
-      const end = Math.min(width, Math.ceil(right));
       const full = (lower - upper) * 255;
-      for (let x = Math.max(0, Math.floor(left)); x < end; x++) {
-        const inside = (right < x + 1 ? right : x + 1) - (left > x ? left : x);
-        const index = y * width + x;
-        const sum = (cover[index] ?? 0) + inside * full;
-        cover[index] = sum < 255 ? sum : 255;
+      const first = Math.floor(left);
+      const last = Math.floor(right);
+      if (first < 0 || last >= width) {
+        // Over an edge of the plot.
+        for (let x = Math.max(0, first); x <= Math.min(width - 1, last); x++) {
+          const inside = (right < x + 1 ? right : x + 1) - (left > x ? left : x);
+          add(covered, x * height + y, (inside * full) | 0);
+        }
+        continue;
       }
+      if (last === first) {
+        add(covered, first * height + y, ((right - left) * full) | 0);
+        continue;
+      }
+      add(covered, first * height + y, ((first + 1 - left) * full) | 0);
+      for (let x = first + 1; x < last; x++) add(covered, x * height + y, full | 0);
+      add(covered, last * height + y, ((right - last) * full) | 0);
     }
     const first = Math.max(0, Math.floor(Math.min(ax, bx) - reach));
     const last = Math.min(width, Math.ceil(Math.max(ax, bx) + reach));
@@ -165,15 +191,16 @@ export class Raster implements Pen {
     const redBlue = colour & RED_BLUE;
     const green = colour & GREEN;
     const full = (alpha * 256) / 255;
-    const width = this.width;
+    const { width, height } = this;
     const pixels = this.#pixels;
+    const covered = cover;
     for (let x = 0; x < width; x++) {
-      const end = (lows[x] ?? 0) * width + x;
-      for (let index = (highs[x] ?? 0) * width + x; index < end; index += width) {
-        const covered = cover[index] ?? 0;
-        if (covered === 0) continue;
-        cover[index] = 0;
-        pixels[index] = mixed(pixels[index] ?? 0, redBlue, green, (covered * full) | 0);
+      const end = x * height + (lows[x] ?? 0);
+      for (let index = x * height + (highs[x] ?? 0); index < end; index++) {
+        const share = covered[index] ?? 0;
+        if (share === 0) continue;
+        covered[index] = 0;
+        pixels[index] = mixed(pixels[index] ?? 0, redBlue, green, (share * full) | 0);
       }
     }
   }
@@ -214,7 +241,7 @@ export class Raster implements Pen {
     const pixels = this.#pixels;
     for (let y = from; y < to; y++) {
       const inside = (bottom < y + 1 ? bottom : y + 1) - (top > y ? top : y);
-      const index = y * this.width + x;
+      const index = x * this.height + y;
       pixels[index] = mixed(pixels[index] ?? 0, redBlue, green, (inside * full) | 0);
     }
   }
@@ -236,7 +263,7 @@ export class Raster implements Pen {
         const far = Math.hypot(px + 0.5 - cx, py + 0.5 - cy);
         const inside = Math.min(1, reach + 0.5 - far, far + 0.5 - inner * ratio);
         if (inside <= 0) continue;
-        const index = py * this.width + px;
+        const index = px * this.height + py;
         const weight = (inside * look.alpha * 256) | 0;
         this.#pixels[index] = mixed(this.#pixels[index] ?? 0, colour & RED_BLUE, colour & GREEN, weight);
       }
@@ -258,6 +285,11 @@ function begin(width: number, height: number): void {
   }
   highs.fill(height, 0, width);
   lows.fill(0, 0, width);
+}
+
+function add(cover: Uint8Array, index: number, more: number): void {
+  const sum = (cover[index] ?? 0) + more;
+  cover[index] = sum < 255 ? sum : 255;
 }
 
 function touch(x: number, from: number, to: number): void {
@@ -293,6 +325,7 @@ function isGap(ends: Float64Array, along: number): boolean {
   return index % 2 === 1;
 }
 
+let shared: ImageData | undefined;
 const known = new Map<string, number>();
 let reader: OffscreenCanvasRenderingContext2D | null | undefined;
 
