@@ -113,6 +113,8 @@ export const Batch = Type.Object({
   /** Runs that changed in anything but their heartbeat. */
   runs: Type.Array(LiveRun),
   points: Type.Array(LivePoints),
+  /** Metrics that a watched run has for the first time, whatever keys are watched. */
+  metrics: Type.Optional(Type.Array(Type.Object({ run: Type.String(), key: Type.String() }))),
   console: Type.Array(Type.Object({ run: Type.String(), ...ConsoleLine.properties })),
   /**
    * Points or lines before this batch are missing (this client was too slow, or its cursor too old): ask for the series

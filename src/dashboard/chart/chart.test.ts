@@ -6,7 +6,15 @@ import { gapWidth } from './draw-lines.ts';
 import { padded, xExtent, yExtent } from './extent.ts';
 import { applyMoves, layOut, sectionsOf } from './layout.ts';
 import { appendPoints, bucketAt, type Line, lineOf, nearestBucket } from './line.ts';
-import { assignLooks, COLOURS, hashId, runColour } from './run-colours.ts';
+import {
+  assignLooks,
+  COLOURS,
+  formatLooks,
+  hashId,
+  keptApart,
+  parseLooks,
+  runColour,
+} from './run-colours.ts';
 import { smooth } from './smoothing.ts';
 
 function series(x: number[], y: number[], more: Partial<DecodedSeries> = {}): DecodedSeries {
@@ -184,6 +192,18 @@ describe('colours', () => {
     expect(new Set([...looks.values()].map((look) => `${look.slot} ${look.dash}`)).size).toBe(30);
     expect(looks.get('run0')).toEqual({ slot: hashId('run0') % COLOURS, dash: 0 });
     expect(assignLooks([...ids, 'new'], looks).size).toBe(1);
+  });
+
+  it('keeps what a run had in another view, where that tells it from the others', () => {
+    const had = new Map([
+      ['a', { slot: 3, dash: 0 }],
+      ['b', { slot: 3, dash: 1 }],
+      ['c', { slot: 5, dash: 2 }],
+    ]);
+    expect([...keptApart(['a', 'b', 'c', 'd'], had).keys()]).toEqual(['a', 'c']);
+    expect(keptApart(['a', 'b', ...range(COLOURS).map(String)], had).size).toBe(2);
+    expect(parseLooks(formatLooks(had))).toEqual(had);
+    expect(parseLooks('a:99.0 <b>:1.1 x')).toEqual(new Map());
   });
 
   it('has one lightness for each theme', () => {

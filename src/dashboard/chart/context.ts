@@ -56,11 +56,22 @@ export interface ChartContext {
   lifted: Signal<string | null>;
   /** Where the pointer is, in x, and in which panel. */
   cursor: Signal<{ x: number; panel: object } | null>;
+  /** What the lines of that panel have there, as text, by run or group. */
+  values: Signal<CursorValues | null>;
   /** A press on a line; of a double click too. */
   open?: (run: string) => void;
 }
 
-export const sharedPointer = (): Pick<ChartContext, 'lifted' | 'cursor'> => ({
+export interface CursorValues {
+  metric: string;
+  /** By run or group. */
+  of: ReadonlyMap<string, string>;
+}
+
+export type Pointer = Pick<ChartContext, 'lifted' | 'cursor' | 'values'>;
+
+export const sharedPointer = (): Pointer => ({
   lifted: signal<string | null>(null),
+  values: signal<CursorValues | null>(null),
   cursor: signal<{ x: number; panel: object } | null>(null),
 });

@@ -10,6 +10,7 @@ import {
 } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
+import { formatNumber } from '../format/numbers.ts';
 import { Icon } from '../parts/icon.tsx';
 import { MenuButton, MenuItem } from '../parts/popover.tsx';
 import { dark } from '../shell/theme.ts';
@@ -256,6 +257,7 @@ class PanelCore {
       batch(() => {
         cursor.value = null;
         lifted.value = null;
+        this.context.values.value = null;
         tip.value = null;
       });
       return;
@@ -280,6 +282,9 @@ class PanelCore {
         distance,
       });
     }
+    const format = this.format ?? ((value: number) => formatNumber(value, 5));
+    // Of several lines of a run the last one is where it went on.
+    const values = new Map(found.map((row) => [row.owner, format(row.value)]));
     found.sort((a, b) => a.distance - b.distance);
     const nearest = found[0];
     const near = nearest !== undefined && nearest.distance <= NEAR;
@@ -290,6 +295,7 @@ class PanelCore {
     batch(() => {
       cursor.value = { x, panel: this };
       lifted.value = near ? nearest.owner : null;
+      this.context.values.value = { metric: this.metric, of: values };
       tip.value =
         rows.length === 0
           ? null
@@ -331,6 +337,7 @@ class PanelCore {
       batch(() => {
         this.context.cursor.value = null;
         this.context.lifted.value = null;
+        this.context.values.value = null;
         tip.value = null;
       });
     }

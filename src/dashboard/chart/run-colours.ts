@@ -1,7 +1,7 @@
 /**
  * The colour of a run. Twelve hues evenly spread in OKLCH at equal lightness (a set for light, one for dark), chosen
  * from the run's id, so that it is the same tomorrow; two runs shown together get different ones while there are any,
- * and past twelve the same colour with another dash.
+ * and past twelve the same colour with another dash. What a run once got it keeps, in every view of this browser.
  */
 import { computed, signal } from '@preact/signals';
 
@@ -66,14 +66,70 @@ export function assignLooks(
 /** Changes when any run gets another look. */
 export const runLooks = signal<ReadonlyMap<string, RunLook>>(new Map());
 
-/** Says which runs are shown, oldest first; those that stay keep their look. */
+const KEY = 'waddle.looks';
+/** So many are remembered, the latest. */
+const MOST_KEPT = 2000;
+/** Looks that runs had in any view: a run keeps its own in the next one, in this browser. */
+let remembered: Map<string, RunLook> | undefined;
+
+/** Says which runs are shown, oldest first; those that were shown before keep their look. */
 export function showRuns(ids: readonly string[]): void {
-  const now = runLooks.peek();
-  const shown = new Set(ids);
-  const kept = new Map([...now].filter(([id]) => shown.has(id)));
+  remembered ??= readLooks();
+  const kept = keptApart(ids, remembered);
   const given = assignLooks(ids, kept);
-  if (given.size === 0 && kept.size === now.size) return;
-  runLooks.value = new Map([...kept, ...given]);
+  const now = runLooks.peek();
+  const shown = new Map([...kept, ...given]);
+  if (now.size === shown.size && ids.every((id) => now.get(id) === shown.get(id))) return;
+  runLooks.value = shown;
+  const fresh = [...given].filter(([id]) => remembered?.has(id) === false);
+  if (fresh.length === 0) return;
+  remembered = new Map([...remembered, ...fresh].slice(-MOST_KEPT));
+  writeLooks(remembered);
+}
+
+/** Of the looks that runs had those that tell them apart: by colour where there are enough, else by the dash too. */
+export function keptApart(ids: readonly string[], looks: ReadonlyMap<string, RunLook>): Map<string, RunLook> {
+  const kept = new Map<string, RunLook>();
+  const used = new Set<string>();
+  for (const id of ids) {
+    const look = looks.get(id);
+    if (look === undefined) continue;
+    const name = ids.length <= COLOURS ? String(look.slot) : `${look.slot}.${look.dash}`;
+    if (used.has(name)) continue;
+    used.add(name);
+    kept.set(id, look);
+  }
+  return kept;
+}
+
+/** Pure; what is malformed counts as absent. */
+export function parseLooks(text: string | null): Map<string, RunLook> {
+  const looks = new Map<string, RunLook>();
+  for (const entry of (text ?? '').split(' ')) {
+    const match = /^([\w-]+):(\d{1,2})\.(\d{1,3})$/.exec(entry);
+    if (match === null || Number(match[2]) >= COLOURS) continue;
+    looks.set(match[1] ?? '', { slot: Number(match[2]), dash: Number(match[3]) });
+  }
+  return looks;
+}
+
+export const formatLooks = (looks: ReadonlyMap<string, RunLook>): string =>
+  [...looks].map(([id, { slot, dash }]) => `${id}:${slot}.${dash}`).join(' ');
+
+function readLooks(): Map<string, RunLook> {
+  try {
+    return parseLooks(localStorage.getItem(KEY));
+  } catch {
+    return new Map(); // storage may be forbidden: the ids alone tell then
+  }
+}
+
+function writeLooks(looks: ReadonlyMap<string, RunLook>): void {
+  try {
+    localStorage.setItem(KEY, formatLooks(looks));
+  } catch {
+    // see above
+  }
 }
 
 /** Past this many lines a dash costs more than it tells. */

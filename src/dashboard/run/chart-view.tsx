@@ -2,7 +2,13 @@
 /** A grid of charts with its bar: how x is told, smoothing, scales, and a search. Its state is in the address bar. */
 import { computed, type ReadonlySignal, signal, useComputed } from '@preact/signals';
 import { useMemo } from 'preact/hooks';
-import { type ChartContext, type ChartRun, DEFAULT_SETTINGS, sharedPointer } from '../chart/context.ts';
+import {
+  type ChartContext,
+  type ChartRun,
+  DEFAULT_SETTINGS,
+  type Pointer,
+  sharedPointer,
+} from '../chart/context.ts';
 import { ChartGrid, type GridOptions } from '../chart/grid.tsx';
 import { sectionsOf } from '../chart/layout.ts';
 import type { Axis } from '../chart/line.ts';
@@ -46,7 +52,7 @@ export function ChartView(props: {
   /** What x is where the address says nothing. */
   axis: Axis;
   /** The run that is pointed at elsewhere in the view. */
-  pointer?: Pick<ChartContext, 'lifted' | 'cursor'>;
+  pointer?: Pointer;
   open?: (run: string) => void;
 }) {
   const { runs, keys, axis } = props;

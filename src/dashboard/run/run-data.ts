@@ -73,6 +73,7 @@ export class RunData {
 
   #receive(message: Batch): void {
     if (message.gap === 'all') return void this.read();
+    if (message.metrics?.some(({ run }) => run === this.id)) this.#soon(150);
     const row = message.runs.find((run) => run.id === this.id);
     if (row === undefined) return;
     if (row.removed) {

@@ -1,7 +1,8 @@
-/** What can be a chart, a column or stand in a filter: asked when runs come, and now and then while some still grow. */
+/** What can be a chart, a column or stand in a filter: asked when runs come, and when the stream tells of a new metric. */
 import { effect, signal } from '@preact/signals';
 import type { Keys } from '../../protocol/api.ts';
 import { type ApiFailure, asFailure, getKeys, isAbort } from '../api/client.ts';
+import { onBatch, onReconnect, watch } from '../api/live.ts';
 import { chartRuns } from './shown-runs.ts';
 import { view } from './view.ts';
 
@@ -11,12 +12,11 @@ export const keys = signal<Keys | null>(null);
 export const chartKeys = signal<readonly string[] | null>(null);
 export const keysFailure = signal<ApiFailure | null>(null);
 
-/** A run that grows may get a new metric, of which the stream says nothing: asked ever less often while there is none. */
-const REFRESH_MS = 300;
-const SELDOM_MS = 15_000;
+/** The metrics of one call come together, those of many processes do not. */
+const SETTLE_MS = 150;
+const FIRST_MS = 1000;
 
 let request: AbortController | undefined;
-let wait = REFRESH_MS;
 let timer: number | undefined;
 
 /** `quiet`: what all runs have is asked only where the charted ones have something new. */
@@ -29,15 +29,12 @@ async function load(project: string, ids: readonly string[], quiet: boolean): Pr
     const of = await charted;
     if (mine.signal.aborted) return;
     const changed = setChartKeys((of?.metrics ?? []).map((entry) => entry.key));
-    wait = changed ? REFRESH_MS : Math.min(SELDOM_MS, wait * 2);
     keysFailure.value = null;
     if (quiet && !changed) return;
     const all = await getKeys(project === '' ? {} : { project }, mine.signal);
     if (!mine.signal.aborted) keys.value = all;
   } catch (error) {
     if (!isAbort(error) && !mine.signal.aborted) keysFailure.value = asFailure(error);
-  } finally {
-    if (!mine.signal.aborted) reloadSoon();
   }
 }
 
@@ -50,14 +47,6 @@ function setChartKeys(list: readonly string[]): boolean {
   return true;
 }
 
-/** Nothing is asked while no run grows, or nobody looks. */
-function reloadSoon(): void {
-  clearTimeout(timer);
-  timer = undefined;
-  if (document.hidden || !chartRuns.peek().some((run) => run.live)) return;
-  timer = window.setTimeout(reloadKeys, wait);
-}
-
 export function reloadKeys(): void {
   const ids = chartRuns.peek().map((run) => run.id);
   void load(view.peek().project, ids, true);
@@ -66,21 +55,38 @@ export function reloadKeys(): void {
 /** Follows the charted runs; returns how to stop. */
 export function startKeys(ready: () => boolean): () => void {
   let asked = '';
-  const stopEffect = effect(() => {
-    const { project } = view.value;
-    const ids = chartRuns.value.map((run) => run.id);
-    // A run that ends may have logged a last new metric.
-    const live = chartRuns.value.filter((run) => run.live).length;
-    const now = `${project} ${live} ${ids.join()}`;
-    if (!ready() || now === asked) return;
-    asked = now;
-    wait = REFRESH_MS;
-    void load(project, ids, false);
-  });
-  document.addEventListener('visibilitychange', reloadSoon);
+  const me = {};
+  let watched = '';
+  const reloadSoon = (wait = SETTLE_MS) => {
+    timer ??= window.setTimeout(() => {
+      timer = undefined;
+      reloadKeys();
+    }, wait);
+  };
+  const stops = [
+    effect(() => {
+      const { project } = view.value;
+      const ids = chartRuns.value.map((run) => run.id);
+      const live = chartRuns.value.filter((run) => run.live).map((run) => run.id);
+      watch(me, live.length === 0 ? undefined : { runs: live });
+      // What is new between the answer and the stream's beginning to tell of these runs.
+      if (live.length > 0 && live.join() !== watched) reloadSoon(FIRST_MS);
+      watched = live.join();
+      // A run that ends may have logged a last new metric.
+      const now = `${project} ${live.length} ${ids.join()}`;
+      if (!ready() || now === asked) return;
+      asked = now;
+      void load(project, ids, false);
+    }),
+    onBatch(({ metrics, gap }) => {
+      const known = new Set(chartKeys.peek() ?? []);
+      if (gap !== undefined || metrics?.some(({ key }) => !known.has(key))) reloadSoon();
+    }),
+    onReconnect(() => reloadSoon()),
+  ];
   return () => {
-    stopEffect();
-    document.removeEventListener('visibilitychange', reloadSoon);
+    for (const stop of stops) stop();
+    watch(me, undefined);
     clearTimeout(timer);
     timer = undefined;
     request?.abort();

@@ -1,7 +1,7 @@
 // biome-ignore-all lint/a11y/useSemanticElements: a virtual grid is made of positioned boxes, with the roles of a table
 // biome-ignore-all lint/a11y/useFocusableInteractive: j and k move the focus; cells hold the controls
 /** The runs: a legend where it is narrow, the whole table where it is wide. Only the rows in view exist. */
-import { useComputed, useSignal, useSignalEffect } from '@preact/signals';
+import { signal, useComputed, useSignal, useSignalEffect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import type { RunRow } from '../../protocol/api.ts';
 import { reloadRuns, runRows, runsFailure, runsState, tooManyRuns } from '../api/runs-store.ts';
@@ -98,8 +98,11 @@ export function RunTable({ width, columns, columnIds }: RunTableProps) {
   };
   const narrow = width < 480;
   const shown = narrow ? columns.slice(0, 1) : columns;
-  const rest = shown.reduce((sum, column) => sum + columnWidth(column), 0);
-  const nameWidth = Math.max(150, narrow ? width - rest - 2 : Math.min(300, Math.max(220, width - rest)));
+  const widths = edge.value === undefined ? view.value.widths : new Map([...view.value.widths, edge.value]);
+  const widthOf = (column: Column) => (narrow ? undefined : widths.get(column.id)) ?? columnWidth(column);
+  const rest = shown.reduce((sum, column) => sum + widthOf(column), 0);
+  const usual = Math.max(150, narrow ? width - rest - 2 : Math.min(300, Math.max(220, width - rest)));
+  const nameWidth = (narrow ? undefined : widths.get('name')) ?? usual;
   const total = nameWidth + rest;
   return (
     <div class="runs" onPointerLeave={() => (pointer.lifted.value = null)}>
@@ -117,13 +120,14 @@ export function RunTable({ width, columns, columnIds }: RunTableProps) {
           style={{ width: `${Math.max(total, width)}px` }}
         >
           <div class="runs-head" role="row">
-            <HeadCell id="name" title="Name" width={nameWidth} first />
+            <HeadCell id="name" title="Name" width={nameWidth} first fixed={narrow} />
             {shown.map((column) => (
               <HeadCell
                 key={column.id}
                 id={column.id}
                 title={columnTitle(column)}
-                width={columnWidth(column)}
+                pointed={narrow}
+                width={widthOf(column)}
                 numeric={isNumeric(column)}
                 sortable={column.of !== 'spark'}
               />
@@ -137,6 +141,7 @@ export function RunTable({ width, columns, columnIds }: RunTableProps) {
                 return (
                   <GroupLine
                     key={key}
+                    pointed={narrow}
                     name={item.name}
                     runs={item.runs}
                     folded={item.folded}
@@ -156,6 +161,8 @@ export function RunTable({ width, columns, columnIds }: RunTableProps) {
                   top={start}
                   columns={shown}
                   nameWidth={nameWidth}
+                  widthOf={widthOf}
+                  pointed={narrow}
                   indented={item.indented}
                   index={index}
                   select={select}
@@ -178,8 +185,14 @@ function HeadCell(props: {
   first?: boolean;
   numeric?: boolean;
   sortable?: boolean;
+  /** Its cells tell the values at the pointer while that is in a chart. */
+  pointed?: boolean;
+  /** Cannot be made wider. */
+  fixed?: boolean;
 }) {
   const { sort } = view.value;
+  const metric = useComputed(() => pointer.values.value?.metric).value;
+  const dragged = useRef<AbortController | null>(null);
   const own = sort?.id === props.id ? (sort.desc ? 'descending' : 'ascending') : undefined;
   const next = () => {
     if (own === undefined)
@@ -188,6 +201,28 @@ function HeadCell(props: {
       setView({ sort: undefined });
     else setView({ sort: { id: props.id, desc: own === 'ascending' } });
   };
+  const drag = (event: PointerEvent) => {
+    event.preventDefault();
+    dragged.current?.abort();
+    const stop = new AbortController();
+    dragged.current = stop;
+    const offset = props.width - event.clientX;
+    const { signal } = stop;
+    window.addEventListener(
+      'pointermove',
+      (at) => {
+        edge.value = [props.id, widthWithin(at.clientX + offset)];
+      },
+      { signal },
+    );
+    const end = () => {
+      stop.abort();
+      if (edge.value !== undefined) setWidth(...edge.value);
+      edge.value = undefined;
+    };
+    window.addEventListener('pointerup', end, { signal });
+    window.addEventListener('pointercancel', end, { signal });
+  };
   return (
     <div
       class={`cell${props.first ? ' first' : ''}${props.numeric ? ' numeric' : ''}`}
@@ -195,7 +230,11 @@ function HeadCell(props: {
       aria-sort={own ?? 'none'}
       style={{ width: `${props.width}px` }}
     >
-      {props.sortable === false ? (
+      {props.pointed && metric !== undefined ? (
+        <span class="clip" title={metric}>
+          {metric.slice(metric.lastIndexOf('/') + 1)}
+        </span>
+      ) : props.sortable === false ? (
         <span class="clip">{props.title}</span>
       ) : (
         <button type="button" class="clip" title={`Sort by ${props.title}`} onClick={next}>
@@ -203,8 +242,37 @@ function HeadCell(props: {
           {own && <span class="sorted">{own === 'ascending' ? ' ↑' : ' ↓'}</span>}
         </button>
       )}
+      {!props.pointed && !props.fixed && (
+        <span
+          class="column-edge"
+          role="separator"
+          aria-orientation="vertical"
+          aria-label={`Width of ${props.title}`}
+          aria-valuenow={Math.round(props.width)}
+          tabIndex={0}
+          onPointerDown={drag}
+          onDblClick={() => setWidth(props.id, undefined)}
+          onKeyDown={(event) => {
+            const by = event.key === 'ArrowRight' ? 16 : event.key === 'ArrowLeft' ? -16 : 0;
+            if (by !== 0) setWidth(props.id, props.width + by);
+          }}
+        />
+      )}
     </div>
   );
+}
+
+const widthWithin = (width: number): number => Math.round(Math.max(56, Math.min(1200, width)));
+
+/** A column whose edge is being dragged, and how wide it is now. */
+const edge = signal<[id: string, width: number] | undefined>(undefined);
+
+/** Undefined: the usual one. */
+function setWidth(id: string, width: number | undefined): void {
+  const widths = new Map(view.peek().widths);
+  if (width === undefined) widths.delete(id);
+  else widths.set(id, widthWithin(width));
+  setView({ widths });
 }
 
 /** The mark of a line as charts draw it; hollow where it is not drawn. */
@@ -238,12 +306,15 @@ interface RunLineProps {
   top: number;
   columns: readonly Column[];
   nameWidth: number;
+  widthOf: (column: Column) => number;
+  pointed: boolean;
   indented: boolean;
   index: number;
   select: (id: string, event: MouseEvent) => void;
 }
 
-function RunLine({ row, top, columns, nameWidth, indented, index, select }: RunLineProps) {
+function RunLine({ row, top, columns, nameWidth, widthOf, pointed, indented, index, select }: RunLineProps) {
+  const value = useComputed(() => (pointed ? pointer.values.value?.of.get(row.id) : undefined)).value;
   const shown = useComputed(() => chartedIds.value.has(row.id)).value;
   const lifted = useComputed(() => pointer.lifted.value === row.id).value;
   const isSelected = useComputed(() => selected.value.has(row.id)).value;
@@ -302,11 +373,15 @@ function RunLine({ row, top, columns, nameWidth, indented, index, select }: RunL
       {columns.map((column) => (
         <div
           key={column.id}
-          class={`cell${isNumeric(column) ? ' numeric' : ''}`}
+          class={`cell${isNumeric(column) || value !== undefined ? ' numeric' : ''}`}
           role="gridcell"
-          style={{ width: `${columnWidth(column)}px` }}
+          style={{ width: `${widthOf(column)}px` }}
         >
-          <CellValue row={row} column={column} />
+          {value === undefined ? (
+            <CellValue row={row} column={column} />
+          ) : (
+            <span class="clip at-pointer">{value}</span>
+          )}
           {column.id === 'id' && <CopyButton text={row.id} label={`Copy the id of ${row.name}`} />}
         </div>
       ))}
@@ -319,8 +394,12 @@ function GroupLine(props: {
   runs: readonly RunRow[];
   folded: boolean;
   top: number;
+  pointed: boolean;
   fold: () => void;
 }) {
+  const value = useComputed(() =>
+    props.pointed ? pointer.values.value?.of.get(props.name) : undefined,
+  ).value;
   const group = chartGroups.value?.find((one) => one.name === props.name);
   const lifted = pointer.lifted.value === props.name;
   return (
@@ -335,6 +414,12 @@ function GroupLine(props: {
         {group && <LineMark look={group.look} shown />}
         <strong class="clip">{props.name}</strong>
         <span class="quiet small">{props.runs.length}</span>
+        {value !== undefined && (
+          <>
+            <span class="grow" />
+            <span class="at-pointer">{value}</span>
+          </>
+        )}
       </button>
     </div>
   );

@@ -21,6 +21,7 @@ describe('the view in the link', () => {
       sort: { id: 'metrics.`a,b`.min', desc: true },
       group: 'tags.model',
       columns: ['params.`a,b`', 'duration'],
+      widths: new Map([['params.`a:b`', 240]]),
       hidden: ['aaaaaaaaaaaa'],
       only: [],
       settings: { axis: 'relative', logX: true, logY: true, smoothing: 0.95, clip: true, spread: 'std' },

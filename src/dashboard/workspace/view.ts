@@ -17,6 +17,8 @@ export interface View {
   group: string | undefined;
   /** Column ids in order; null: the usual ones. */
   columns: readonly string[] | null;
+  /** Pixels of the columns that were made wider or narrower, by id; `name` too. */
+  widths: ReadonlyMap<string, number>;
   /** Charted or not, against the usual choice. */
   hidden: readonly string[];
   shown: readonly string[];
@@ -63,6 +65,12 @@ export function readView(text: string): View {
     sort: sort ? { id: sort.replace(/:(asc|desc)$/, ''), desc: sort.endsWith(':desc') } : undefined,
     group: get('group') || undefined,
     columns: columns.length > 0 ? columns.filter((column) => column !== '') : null,
+    widths: new Map(
+      query.getAll('width').flatMap((entry) => {
+        const match = /^(\d+):(.+)$/s.exec(entry);
+        return match === null ? [] : [[match[2] ?? '', number(match[1] ?? null, 82, 40, 1200)]];
+      }),
+    ),
     hidden: list(get('hide')),
     shown: list(get('show')),
     only: only === null ? null : list(only),
@@ -120,6 +128,7 @@ export function writeView(view: View): string {
   if (view.columns !== null) {
     for (const column of view.columns.length > 0 ? view.columns : ['']) query.append('col', column);
   }
+  for (const [column, width] of view.widths) query.append('width', `${width}:${column}`);
   set('hide', view.hidden.join());
   set('show', view.shown.join());
   if (view.only !== null) query.set('only', view.only.join());

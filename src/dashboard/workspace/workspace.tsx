@@ -43,6 +43,7 @@ const context: ChartContext = {
   setRange: (range) => setView({ range }),
   lifted: pointer.lifted,
   cursor: pointer.cursor,
+  values: pointer.values,
   open: (run) => {
     focused.value = run;
   },

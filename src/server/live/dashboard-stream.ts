@@ -34,6 +34,7 @@ interface News {
   /** With each, a hash of what of it is news: a heartbeat alone is none. */
   runs: { run: LiveRun; digest: string }[];
   points: LivePoints[];
+  metrics: { run: string; key: string }[];
   console: Batch['console'];
   missing: Batch['gap'];
 }
@@ -87,13 +88,15 @@ export class DashboardStream {
     this.#cursor = news.now;
     if (news.other) this.#sent.clear();
     const runs = news.runs.filter(({ run, digest }) => this.#isNews(run, digest)).map(({ run }) => run);
-    const { points, console, missing } = news;
-    if (missing === undefined && runs.length + points.length + console.length === 0) return nothing;
+    const { points, metrics, console, missing } = news;
+    if (missing === undefined && runs.length + points.length + metrics.length + console.length === 0)
+      return nothing;
     const batch: Batch = {
       type: 'batch',
       cursor: formatCursor(news.now),
       runs,
       points,
+      ...(metrics.length > 0 ? { metrics } : {}),
       console,
       ...(missing === undefined ? {} : { gap: missing }),
     };
@@ -116,7 +119,8 @@ function* readNews(cursor: Cursor, watched: Watched): Question<News | null> {
   if (gap === undefined && after >= state.revision) return null;
   const other = gap?.reason === 'other-store';
   const runs = yield* changedRuns(watched, other ? -1 : after);
-  const points = gap === undefined ? yield* newPoints(watched, after) : [];
+  const changed = gap === undefined ? yield* changedSeries(watched, after) : [];
+  const points = yield* newPoints(changed.filter((row) => watched.keys.has(row.key)));
   const lines = gap === undefined ? yield* newLines(watched, after) : [];
   const missing: Batch['gap'] =
     gap !== undefined || (points === null && lines === null)
@@ -131,6 +135,7 @@ function* readNews(cursor: Cursor, watched: Watched): Question<News | null> {
     other,
     runs,
     points: points ?? [],
+    metrics: changed.filter((row) => row.part === 0 && row.seq0 === 0).map(({ run, key }) => ({ run, key })),
     console: lines ?? [],
     missing,
   };
@@ -154,32 +159,58 @@ function* changedRuns({ table, runs, console, columns }: Watched, after: number)
   });
 }
 
-/** Null where they are too many. */
-function* newPoints({ runs, keys }: Watched, after: number): Question<LivePoints[] | null> {
-  if (runs.size === 0 || keys.size === 0) return [];
-  const found = (yield* rows(
+/** A writer's series with samples that are new: those from `seq0` to `seq1`. */
+interface Changed {
+  series: number;
+  seq0: number;
+  seq1: number;
+  run: string;
+  key: string;
+  writer: string;
+  part: number;
+  t0: number;
+}
+
+function* changedSeries({ runs }: Watched, after: number): Question<Changed[]> {
+  if (runs.size === 0) return [];
+  const found = yield* rows(
     `SELECT c.series, c.seq0, c.seq1, s.key, s.writer, s.part, s.t0, r.id AS run
      FROM (SELECT series, min(seq0) AS seq0, max(seq1) AS seq1 FROM changes WHERE revision > ? GROUP BY series) c
      JOIN series s ON s.id = c.series JOIN runs r ON r.num = s.run
      WHERE r.removed = 0 ORDER BY c.series`,
     after,
-  )).filter((row) => runs.has(String(row.run)) && keys.has(String(row.key)));
-  const total = found.reduce((sum, row) => sum + Number(row.seq1) - Number(row.seq0) + 1, 0);
+  );
+  return found
+    .filter((row) => runs.has(String(row.run)))
+    .map((row) => ({
+      series: Number(row.series),
+      seq0: Number(row.seq0),
+      seq1: Number(row.seq1),
+      run: String(row.run),
+      key: String(row.key),
+      writer: String(row.writer),
+      part: Number(row.part),
+      t0: Number(row.t0),
+    }));
+}
+
+/** Null where they are too many. */
+function* newPoints(found: readonly Changed[]): Question<LivePoints[] | null> {
+  const total = found.reduce((sum, row) => sum + row.seq1 - row.seq0 + 1, 0);
   if (total > MAX_POINTS) return null;
   const read = yield* samples(
-    found.map((row) => ({ series: Number(row.series), from: Number(row.seq0), to: Number(row.seq1) + 1 })),
+    found.map((row) => ({ series: row.series, from: row.seq0, to: row.seq1 + 1 })),
     { times: true },
   );
   return found.map((row, index): LivePoints => {
     const columns = read[index];
-    const t0 = Number(row.t0);
     return {
-      run: String(row.run),
-      key: String(row.key),
-      writer: String(row.writer),
-      seq: Number(row.part) * MAX_SEQ + Number(row.seq0),
+      run: row.run,
+      key: row.key,
+      writer: row.writer,
+      seq: row.part * MAX_SEQ + row.seq0,
       step: Array.from(columns?.step ?? []),
-      t: Array.from(columns?.dt ?? [], (ms) => (t0 + ms) / 1000),
+      t: Array.from(columns?.dt ?? [], (ms) => (row.t0 + ms) / 1000),
       v: Array.from(columns?.value ?? [], encodeNumber),
     };
   });

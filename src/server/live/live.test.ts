@@ -346,6 +346,26 @@ describe('the dashboard’s dialect', () => {
     expect(client.frames).toHaveLength(quiet);
   });
 
+  it('tells of a metric that a watched run has for the first time, and once', async () => {
+    const a = server.job(A);
+    const b = server.job(B);
+    log(a, 0, 1);
+    server.ingest();
+    const client = await connect<Batch>();
+    client.say({ ...watch, runs: [A], keys: ['loss'] });
+    await setTimeout(30);
+    for (let step = 1; step < 6; step++) {
+      a.append({ k: 'm', t: 1_764_000_000 + step, s: step, v: { accuracy: step } });
+      b.append({ k: 'm', t: 1_764_000_000 + step, s: step, v: { other: step } });
+      log(a, step, step + 1);
+      server.ingest();
+      await setTimeout(40);
+    }
+    const steps = (batches: Batch[]) => batches.flatMap((batch) => batch.points.flatMap(({ step }) => step));
+    await client.until((batches) => steps(batches).length >= 5);
+    expect(client.frames.flatMap((batch) => batch.metrics ?? [])).toEqual([{ run: A, key: 'accuracy' }]);
+  });
+
   it('continues what was loaded from its cursor, and tells of removed runs', async () => {
     const a = server.job(A);
     log(a, 0, 10);
