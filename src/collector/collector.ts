@@ -7,6 +7,7 @@ import { FrontDoor, type Rates } from './front-door.ts';
 import { Gate } from './gate.ts';
 import type { Log } from './log.ts';
 import { Metrics } from './metrics.ts';
+import { sessionRoute } from './session-route.ts';
 import { Spaces } from './spaces.ts';
 import { syncRoutes } from './sync-routes.ts';
 import { tokenRoutes } from './token-routes.ts';
@@ -63,6 +64,7 @@ export async function startCollector(options: CollectorOptions): Promise<Running
           moved: (direction, bytes) => metrics.moved(direction, bytes),
         });
         tokenRoutes(http, backend.registry);
+        sessionRoute(http);
       },
     },
     bug,

@@ -5,6 +5,7 @@
  * | route | request | answer |
  * | --- | --- | --- |
  * | `GET /api/health` | | `Health` |
+ * | `GET /api/session` (a collector's) | | `Session` |
  * | `GET /api/openapi.json` | | OpenAPI 3.1 |
  * | `GET /api/runs` | `RunsQuery` | `RunRow[]`, `Link` to the next page |
  * | `GET /api/projects` | | `ProjectEntry[]` |
@@ -35,6 +36,7 @@ import type * as series from './series-schemas.ts';
 
 export type ApiError = Static<typeof common.ApiError>;
 export type Health = Static<typeof common.Health>;
+export type Session = Static<typeof common.Session>;
 export type ProjectEntry = Static<typeof common.ProjectEntry>;
 export type Keys = Static<typeof common.Keys>;
 export type KeysQuery = Static<typeof common.KeysQuery>;

@@ -44,6 +44,19 @@ export const Health = Type.Object({
   started_at: Time,
   /** Ends with the runs that hold it (`waddle run --http`). */
   held: Type.Boolean(),
+  collector: Type.Boolean({ description: 'It is a team’s; `GET /api/session` says for whom it answers.' }),
+  remotes: Type.Optional(
+    Type.Array(Type.String(), { description: 'Names of the places that `waddle push` knows here.' }),
+  ),
+});
+
+/** Whom a collector answers: what the token of the request opens. */
+export const Session = Type.Object({
+  space: Type.String(),
+  project: Maybe(Type.String({ description: 'The one project that it opens; null: all of the space.' })),
+  scope: Type.Enum(['read', 'write', 'admin']),
+  token: Type.Object({ id: Type.String(), name: Maybe(Type.String()) }),
+  expires_at: Maybe(Time),
 });
 
 export const ProjectEntry = Type.Object({
@@ -51,6 +64,16 @@ export const ProjectEntry = Type.Object({
   runs: Type.Integer(),
   running: Type.Integer(),
   last_started_at: Maybe(Time),
+  last_event_at: Maybe(Time),
+  users: Type.Array(
+    Type.Object({
+      name: Type.String(),
+      runs: Type.Integer(),
+      running: Type.Integer(),
+      last_event_at: Maybe(Time),
+    }),
+    { description: 'Whose runs they are, the latest first.' },
+  ),
 });
 
 const KeyEntry = Type.Object({

@@ -32,6 +32,8 @@ export interface ServerOptions {
   follow?: ((signal: AbortSignal) => Promise<void>) | undefined;
   /** A unified patch between two snapshots' trees; '' where they are equal. */
   diff(from: CodeSide, to: CodeSide): Promise<string>;
+  /** Names of what `waddle push` can push to from here. */
+  remotes?: (() => string[]) | undefined;
   /** Further routes, such as a collector's. */
   routes?: ((http: FastifyInstance) => void) | undefined;
   /** Bytes of a request's body, plain (default 32 MiB). */

@@ -42,11 +42,36 @@ export function* snapshotOf(num: number): Question<SnapshotRecord | null> {
 
 export function* listProjects(): Question<ProjectEntry[]> {
   const found = yield* rows(
-    `SELECT r.project AS name, count(*) AS runs, sum(CASE r.status WHEN 'running' THEN 1 ELSE 0 END) AS running,
-       max(r.started_at) AS last_started_at
-     FROM runs r WHERE r.removed = 0 GROUP BY r.project ORDER BY last_started_at DESC NULLS LAST, name`,
+    `SELECT r.project, r."user", count(*) AS runs, sum(CASE r.status WHEN 'running' THEN 1 ELSE 0 END) AS running,
+       max(r.started_at) AS started, max(r.last_event_at) AS heard
+     FROM runs r WHERE r.removed = 0 GROUP BY r.project, r."user"`,
   );
-  return found as unknown as ProjectEntry[];
+  const latest = (a: number | null, b: number | null) => (a === null ? b : Math.max(a, b ?? a));
+  const number = (value: unknown) => (typeof value === 'number' ? value : null);
+  const projects = new Map<string, ProjectEntry>();
+  for (const row of found) {
+    const name = String(row.project);
+    const entry = projects.get(name) ?? {
+      name,
+      runs: 0,
+      running: 0,
+      last_started_at: null,
+      last_event_at: null,
+      users: [],
+    };
+    projects.set(name, entry);
+    const [runs, running, heard] = [Number(row.runs), Number(row.running), number(row.heard)];
+    entry.runs += runs;
+    entry.running += running;
+    entry.last_started_at = latest(entry.last_started_at, number(row.started));
+    entry.last_event_at = latest(entry.last_event_at, heard);
+    if (typeof row.user === 'string') entry.users.push({ name: row.user, runs, running, last_event_at: heard });
+  }
+  for (const { users } of projects.values())
+    users.sort((a, b) => (b.last_event_at ?? 0) - (a.last_event_at ?? 0));
+  return [...projects.values()].sort(
+    (a, b) => (b.last_started_at ?? 0) - (a.last_started_at ?? 0) || (a.name < b.name ? -1 : 1),
+  );
 }
 
 /** At most so many values of a tag are told. */

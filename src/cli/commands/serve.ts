@@ -15,6 +15,7 @@ import { inert } from '../inert.ts';
 import { sayMigration } from '../migration-notice.ts';
 import { readPort } from '../port.ts';
 import { CLI_FILE, DASHBOARD_FOLDER } from '../program-files.ts';
+import { listRemotes } from '../remotes.ts';
 import { codeDiff } from '../serve-code.ts';
 import { followForServer } from '../serve-follow.ts';
 import { DEFAULT_HOST, DEFAULT_PORT, inUrl, neededToken, portError } from '../serve-ports.ts';
@@ -162,6 +163,7 @@ async function start(context: Context, project: Project, asked: Start): Promise<
           }),
         diff: (from, to) => codeDiff(from, to, layout, context.env),
         dashboard: DASHBOARD_FOLDER,
+        remotes: () => remoteNames(project),
         access: {
           host,
           allowedHosts: config.serve?.allowed_hosts ?? [],
@@ -178,6 +180,15 @@ async function start(context: Context, project: Project, asked: Start): Promise<
     if (typeof code !== 'string' || (syscall !== 'listen' && syscall !== 'getaddrinfo')) throw error;
     const which = typeof busy === 'number' ? busy : port;
     throw await portError(host, which, code, layout, which === wsPort && which !== port ? '--ws' : '--port');
+  }
+}
+
+/** For the page to say how to push; what is wrong with them `waddle remote ls` tells. */
+function remoteNames(project: Project): string[] {
+  try {
+    return listRemotes(project).map(({ name }) => name);
+  } catch {
+    return [];
   }
 }
 

@@ -4,7 +4,7 @@ import { useEffect, useMemo } from 'preact/hooks';
 import type { Comparison, RunRow } from '../../protocol/api.ts';
 import { type ApiFailure, asFailure, getText, isAbort } from '../api/client.ts';
 import { onBatch, onReconnect, useWatch } from '../api/live.ts';
-import { type ChartContext, type ChartRun, type Pointer, sharedPointer } from '../chart/context.ts';
+import { type ChartRun, type Pointer, sharedPointer } from '../chart/context.ts';
 import { lookOf, runColour, showRuns } from '../chart/run-colours.ts';
 import { Icon } from '../parts/icon.tsx';
 import { MenuButton } from '../parts/popover.tsx';

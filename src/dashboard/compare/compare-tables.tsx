@@ -11,7 +11,7 @@ import { Marked } from '../run/marked.tsx';
 import { setParams, useParam } from '../run/url-state.ts';
 import { formatValue, isObject } from '../run/values.ts';
 import { dark } from '../shell/theme.ts';
-import type { Pointer } from './compare-page.tsx';
+import type { Pointer } from '../chart/context.ts';
 
 type Row = Comparison['params'][number];
 type Show = (value: unknown, key: string) => { text: string; title?: string };

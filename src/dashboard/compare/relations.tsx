@@ -24,7 +24,7 @@ import {
   usualResult,
   writeBrushes,
 } from './columns.ts';
-import type { Pointer } from './compare-page.tsx';
+import type { Pointer } from '../chart/context.ts';
 
 const colourOf = (run: string): string => runColour(lookOf(run).slot, dark.value);
 

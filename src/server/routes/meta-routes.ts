@@ -39,6 +39,8 @@ export function metaRoutes(http: FastifyInstance, { options, engine, holders, st
         ws_port: options.ports.ws,
         started_at: startedAt,
         held: options.held,
+        collector: options.access.handedIn === true,
+        ...(known && options.remotes ? { remotes: options.remotes() } : {}),
       };
     },
   );
