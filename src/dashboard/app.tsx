@@ -3,22 +3,22 @@ import { signal, useComputed } from '@preact/signals';
 import type { ComponentType } from 'preact';
 import { useEffect } from 'preact/hooks';
 import type { RunRow } from '../protocol/api.ts';
-import { type ApiFailure, asFailure, getHealth } from './api/client.ts';
+import { type ApiFailure, asFailure } from './api/client.ts';
 import { connect, connection, nextTryAt } from './api/live.ts';
 import { everyRun, runRows } from './api/runs-store.ts';
 import { ChartTip } from './chart/tip.tsx';
 import { Icon } from './parts/icon.tsx';
 import { Empty, Failed } from './parts/states.tsx';
+import { Account, SignIn } from './shell/account.tsx';
 import { now, useClock } from './shell/clock.ts';
 import { isMac, useShortcuts } from './shell/keyboard.ts';
 import { type Command, openPalette, Palette, useCommands } from './shell/palette.tsx';
 import { navigate, type Route, route, runHref, workspaceHref } from './shell/router.ts';
+import { health, startServerInfo } from './shell/server-info.ts';
 import { openSheet, ShortcutSheet } from './shell/shortcut-sheet.tsx';
 import { cycleTheme, dark, followSystem } from './shell/theme.ts';
 import { Toasts } from './shell/toasts.tsx';
 import { Workspace } from './workspace/workspace.tsx';
-
-const health = signal<{ folder?: string | undefined } | null>(null);
 
 const runCommands = (runs: readonly RunRow[]): readonly Command[] =>
   runs.map((run) => ({
@@ -29,17 +29,11 @@ const runCommands = (runs: readonly RunRow[]): readonly Command[] =>
   }));
 
 export function App() {
-  useEffect(() => {
-    getHealth().then(
-      (answer) => {
-        health.value = answer;
-      },
-      () => {}, // the offline bar and the views tell
-    );
-  }, []);
+  useEffect(startServerInfo, []);
   useShortcuts(() => [
     { keys: 'mod+k', does: 'Find anything', group: 'Anywhere', run: openPalette },
     { keys: 'g r', does: 'Go to the runs', group: 'Anywhere', run: () => navigate(workspaceHref()) },
+    { keys: 'g p', does: 'Go to the projects', group: 'Anywhere', run: () => navigate('/projects') },
     { keys: 't', does: 'Light or dark', group: 'Anywhere', run: cycleTheme },
     { keys: '?', does: 'This sheet', group: 'Anywhere', run: openSheet },
   ]);
@@ -50,6 +44,7 @@ export function App() {
   });
   useCommands(() => [
     { title: 'Go to the runs', icon: 'list', hint: 'View', run: () => navigate(workspaceHref()) },
+    { title: 'Go to the projects', icon: 'group', hint: 'View', run: () => navigate('/projects') },
     { title: 'Light or dark', icon: dark.value ? 'sun' : 'moon', hint: 'Action', run: cycleTheme },
     {
       title: 'Follow the system’s light or dark',
@@ -69,6 +64,7 @@ export function App() {
       <ShortcutSheet />
       <ChartTip />
       <Toasts />
+      <SignIn />
     </div>
   );
 }
@@ -96,6 +92,11 @@ function Top() {
         <a href={workspaceHref()} aria-current={page.value === 'workspace' ? 'page' : undefined}>
           Runs
         </a>
+        {(health.value?.collector || page.value === 'projects') && (
+          <a href="/projects" aria-current={page.value === 'projects' ? 'page' : undefined}>
+            Projects
+          </a>
+        )}
         {page.value === 'compare' && (
           <a href={location.pathname + location.search} aria-current="page">
             Compare
@@ -127,6 +128,7 @@ function Top() {
       >
         <Icon name="help" />
       </button>
+      <Account />
     </header>
   );
 }
@@ -149,9 +151,12 @@ function Offline() {
 }
 
 type RunPage = ComponentType<{ id: string; tab: string }>;
+type ProjectsPage = ComponentType;
 type ComparePage = ComponentType<{ runs: string[] }>;
 const runPage = signal<RunPage | ApiFailure | null>(null);
 const comparePage = signal<ComparePage | ApiFailure | null>(null);
+
+const projectsPage = signal<ProjectsPage | ApiFailure | null>(null);
 
 /** Views other than the first are loaded when they are first shown. */
 function loadRunPage(): void {
@@ -178,6 +183,18 @@ function loadComparePage(): void {
   );
 }
 
+function loadProjectsPage(): void {
+  if (projectsPage.peek() !== null) return;
+  import('./projects/projects-page.tsx').then(
+    (module) => {
+      projectsPage.value = module.ProjectsPage;
+    },
+    (error: unknown) => {
+      projectsPage.value = asFailure(error);
+    },
+  );
+}
+
 function View() {
   const at: Route = route.value;
   useEffect(() => {
@@ -186,7 +203,9 @@ function View() {
         ? (runRows.peek().find((run) => run.id === at.id)?.name ?? at.id)
         : at.page === 'compare'
           ? 'Compare'
-          : 'Runs';
+          : at.page === 'projects'
+            ? 'Projects'
+            : 'Runs';
     document.title = `${name} · Waddle`;
   }, [at]);
   if (at.page === 'workspace') return <Workspace />;
@@ -199,6 +218,12 @@ function View() {
     ) : (
       <Failed failure={Page} retry={() => location.reload()} />
     );
+  }
+  if (at.page === 'projects') {
+    loadProjectsPage();
+    const Page = projectsPage.value;
+    if (Page === null) return null;
+    return typeof Page === 'function' ? <Page /> : <Failed failure={Page} retry={() => location.reload()} />;
   }
   if (at.page === 'compare') {
     loadComparePage();

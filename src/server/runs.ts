@@ -65,7 +65,8 @@ export function* listProjects(): Question<ProjectEntry[]> {
     entry.running += running;
     entry.last_started_at = latest(entry.last_started_at, number(row.started));
     entry.last_event_at = latest(entry.last_event_at, heard);
-    if (typeof row.user === 'string') entry.users.push({ name: row.user, runs, running, last_event_at: heard });
+    if (typeof row.user === 'string')
+      entry.users.push({ name: row.user, runs, running, last_event_at: heard });
   }
   for (const { users } of projects.values())
     users.sort((a, b) => (b.last_event_at ?? 0) - (a.last_event_at ?? 0));

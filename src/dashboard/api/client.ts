@@ -1,4 +1,5 @@
 /** Asking the server: typed JSON, the server's own errors, cancellation. */
+import { signal } from '@preact/signals';
 import type {
   ApiError,
   BulkBody,
@@ -9,6 +10,9 @@ import type {
   RunRow,
   RunsQuery,
 } from '../../protocol/api.ts';
+
+/** A request was refused for want of a token that counts. */
+export const signedOut = signal(false);
 
 /** What went wrong, for a person: the server's refusal, or that it could not be reached (`unreachable`). */
 export class ApiFailure extends Error {
@@ -71,6 +75,7 @@ async function send(path: string, { signal, method = 'GET', body }: Options): Pr
       cause: error,
     });
   }
+  if (response.status === 401) signedOut.value = true;
   if (!response.ok) throw await readFailure(response);
   return response;
 }

@@ -11,8 +11,10 @@ export type RunsAsk = Pick<RunsQuery, 'filter' | 'q' | 'project' | 'archived' | 
 
 const FIRST_PAGE = 200;
 const NEXT_PAGE = 2000;
+/** So many come by themselves; the rest when the table is scrolled to their place. */
+const EAGER_RUNS = 2200;
 /** More runs than this are not held; the filter finds them. */
-export const MAX_RUNS = 20_000;
+const MAX_RUNS = 20_000;
 /** Where a change may bring runs into a filter or out of it: asked again at most so often. */
 const REFRESH_MS = 2000;
 
@@ -26,25 +28,50 @@ export const runRows = computed<readonly RunRow[]>(() =>
 /** `loading`: nothing yet; `partial`: more pages are coming; `stale`: the rows answer an earlier question. */
 export const runsState = signal<'loading' | 'partial' | 'ready' | 'stale' | 'failed'>('loading');
 export const runsFailure = signal<ApiFailure | null>(null);
-/** There are more than can be held. */
-export const tooManyRuns = signal(false);
+/** There are more than are held. */
+export const moreRuns = signal(false);
 
 export const runById = (id: string): RunRow | undefined => rows.value.get(id);
 
 let ask: RunsAsk | undefined;
+/** What is held answers the question at hand. */
+let reloaded = false;
 let request: AbortController | undefined;
+/** The page after the rows on hand. */
+let following: string | undefined;
 let timer: number | undefined;
 /** What came live while a page was on its way; it beats the page. */
 let fresh = new Map<string, RunRow | null>();
 
 export function askRuns(next: RunsAsk): void {
   if (ask !== undefined && JSON.stringify(ask) === JSON.stringify(next)) return;
+  reloaded = false;
   ask = next;
   if (runsState.peek() !== 'loading') runsState.value = 'stale';
   void load();
 }
 
 export const reloadRuns = (): void => void load();
+
+/** The table shows the last of the rows on hand: more, where there are any. */
+export async function moreRunsPlease(): Promise<void> {
+  const href = following;
+  if (href === undefined || request !== undefined || rows.peek().size >= MAX_RUNS) return;
+  const mine = new AbortController();
+  request = mine;
+  fresh = new Map();
+  try {
+    const page = await getRunsPage(href, mine.signal);
+    if (mine.signal.aborted) return;
+    following = page.next;
+    moreRuns.value = following !== undefined;
+    publish(new Map([...rows.peek(), ...page.items.map((row) => [row.id, row] as const)]));
+  } catch (error) {
+    if (!isAbort(error)) runsFailure.value = asFailure(error);
+  } finally {
+    if (request === mine) request = undefined;
+  }
+}
 
 async function load(): Promise<void> {
   if (ask === undefined) return;
@@ -57,7 +84,9 @@ async function load(): Promise<void> {
   try {
     let href: string | undefined = runsPath({ ...ask, limit: FIRST_PAGE });
     const found = new Map<string, RunRow>();
-    while (href !== undefined && found.size < MAX_RUNS) {
+    // A reload has as many as were there.
+    const enough = Math.min(MAX_RUNS, Math.max(EAGER_RUNS, reloaded ? rows.peek().size : 0));
+    while (href !== undefined && found.size < enough) {
       const page = await getRunsPage(href, mine.signal);
       for (const row of page.items) found.set(row.id, row);
       href = page.next?.replace(/([?&]limit=)\d+/, `$1${NEXT_PAGE}`);
@@ -65,13 +94,21 @@ async function load(): Promise<void> {
       const first =
         runsState.peek() === 'loading' || runsState.peek() === 'partial' || found.size <= FIRST_PAGE;
       // A quiet reload of many pages is shown when it is whole, so that no rows blink out.
-      if (href === undefined || (first && found.size >= rows.peek().size)) publish(found);
+      if (href === undefined || found.size >= enough || (first && found.size >= rows.peek().size))
+        publish(found);
       runsFailure.value = null;
-      runsState.value = href === undefined ? 'ready' : runsState.peek() === 'stale' ? 'stale' : 'partial';
+      runsState.value =
+        href === undefined || found.size >= enough
+          ? 'ready'
+          : runsState.peek() === 'stale'
+            ? 'stale'
+            : 'partial';
     }
-    tooManyRuns.value = href !== undefined;
+    following = href;
+    moreRuns.value = href !== undefined;
     publish(found);
     runsState.value = 'ready';
+    reloaded = true;
   } catch (error) {
     if (isAbort(error) || mine.signal.aborted) return;
     runsFailure.value = asFailure(error);
@@ -84,7 +121,7 @@ async function load(): Promise<void> {
 
 /** Every run of the project, whatever the view finds: what is held where that is all, else asked. */
 export function everyRun(stop: AbortSignal): readonly RunRow[] | Promise<readonly RunRow[]> {
-  const all = ask !== undefined && !ask.filter && !ask.q && !ask.project;
+  const all = ask !== undefined && !ask.filter && !ask.q && !ask.project && !moreRuns.peek();
   return all && runsState.peek() === 'ready' ? runRows.peek() : askEveryRun(stop);
 }
 
@@ -92,7 +129,7 @@ async function askEveryRun(stop: AbortSignal): Promise<readonly RunRow[]> {
   const found: RunRow[] = [];
   try {
     let href: string | undefined = runsPath({ limit: NEXT_PAGE });
-    while (href !== undefined && found.length < MAX_RUNS) {
+    while (href !== undefined && found.length < EAGER_RUNS) {
       const page = await getRunsPage(href, stop);
       found.push(...page.items);
       href = page.next;
@@ -127,6 +164,31 @@ export function patchRows(ids: readonly string[], change: (row: RunRow) => RunRo
     else if (changed !== undefined) next.set(id, changed);
   }
   rows.value = next;
+}
+
+/** A heartbeat alone is no news to the stream. */
+const HEARD_MS = 60_000;
+
+/**
+ * On a collector, whose runs live elsewhere: when each running one was last heard of, while somebody looks. Returns how to
+ * stop.
+ */
+export function followHeard(): () => void {
+  const ask = async () => {
+    if (document.hidden || ![...rows.peek().values()].some((row) => row.status === 'running')) return;
+    try {
+      const page = await getRunsPage(runsPath({ filter: "status = 'running'", limit: 500 }));
+      const heard = new Map(page.items.map((row) => [row.id, row.last_event_at]));
+      patchRows(
+        page.items.map((row) => row.id),
+        (row) => ({ ...row, last_event_at: heard.get(row.id) ?? row.last_event_at }),
+      );
+    } catch {
+      // The next time tells; the bar at the top says where the server is gone.
+    }
+  };
+  const timer = window.setInterval(ask, HEARD_MS);
+  return () => clearInterval(timer);
 }
 
 function receive(batch: Batch): void {

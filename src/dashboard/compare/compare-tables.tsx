@@ -2,6 +2,7 @@
 import { useSignal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
 import type { Comparison, MetricSummary } from '../../protocol/api.ts';
+import type { Pointer } from '../chart/context.ts';
 import { lookOf, runColour } from '../chart/run-colours.ts';
 import { formatNumber, rawNumber, toNumber } from '../format/numbers.ts';
 import { formatDuration } from '../format/times.ts';
@@ -11,7 +12,6 @@ import { Marked } from '../run/marked.tsx';
 import { setParams, useParam } from '../run/url-state.ts';
 import { formatValue, isObject } from '../run/values.ts';
 import { dark } from '../shell/theme.ts';
-import type { Pointer } from '../chart/context.ts';
 
 type Row = Comparison['params'][number];
 type Show = (value: unknown, key: string) => { text: string; title?: string };

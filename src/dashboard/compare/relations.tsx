@@ -5,6 +5,7 @@ import { type Signal, useSignal } from '@preact/signals';
 import type { ComponentChildren, RefObject } from 'preact';
 import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import type { Comparison, RunRow } from '../../protocol/api.ts';
+import type { Pointer } from '../chart/context.ts';
 import { lookOf, runColour } from '../chart/run-colours.ts';
 import { Icon } from '../parts/icon.tsx';
 import { MenuButton, MenuItem } from '../parts/popover.tsx';
@@ -24,7 +25,6 @@ import {
   usualResult,
   writeBrushes,
 } from './columns.ts';
-import type { Pointer } from '../chart/context.ts';
 
 const colourOf = (run: string): string => runColour(lookOf(run).slot, dark.value);
 

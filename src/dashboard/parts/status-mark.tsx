@@ -10,11 +10,20 @@ const NAMES: Record<RunStatus, string> = {
 
 export const statusName = (status: RunStatus): string => NAMES[status];
 
-/** Told by shape and by colour: a turning ring, a dot, a cross, a square, a broken ring. */
-export function StatusMark({ status }: { status: RunStatus }) {
+/**
+ * Told by shape and by colour: a turning ring, a dot, a cross, a square, a broken ring. `heard`: a running run was last heard
+ * of so long ago, as `2h ago`, that its ring stands still.
+ */
+export function StatusMark({ status, heard }: { status: RunStatus; heard?: string | undefined }) {
+  const name = heard === undefined ? NAMES[status] : `${NAMES[status]} when last heard of, ${heard}`;
   return (
-    <svg class={`status ${status}`} viewBox="0 0 14 14" role="img" aria-label={NAMES[status]}>
-      <title>{NAMES[status]}</title>
+    <svg
+      class={`status ${status}${heard === undefined ? '' : ' unheard'}`}
+      viewBox="0 0 14 14"
+      role="img"
+      aria-label={name}
+    >
+      <title>{name}</title>
       {status === 'running' && (
         <>
           <circle cx="7" cy="7" r="4.5" stroke-opacity="0.28" />

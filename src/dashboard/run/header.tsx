@@ -9,6 +9,8 @@ import { MenuButton, MenuItem } from '../parts/popover.tsx';
 import { StatusMark } from '../parts/status-mark.tsx';
 import { now, useClock } from '../shell/clock.ts';
 import { navigate, runHref } from '../shell/router.ts';
+import { health } from '../shell/server-info.ts';
+import { copyPush } from '../shell/share.ts';
 import type { RunData } from './run-data.ts';
 import { remove, rename, setArchived, stop } from './run-edits.ts';
 import { RunPicker } from './run-picker.tsx';
@@ -57,6 +59,18 @@ export function RunHeader({ data, detail }: { data: RunData; detail: RunDetail }
         <MenuButton label="More for this run" icon="more">
           {(close) => (
             <>
+              {health.value?.remotes?.map((remote, index) => (
+                <MenuItem
+                  key={remote}
+                  icon="share"
+                  onPick={() => {
+                    close();
+                    copyPush([run.id], index === 0 ? undefined : remote);
+                  }}
+                >
+                  Copy the command that pushes it to {remote}
+                </MenuItem>
+              ))}
               <MenuItem
                 icon="archive"
                 onPick={() => {

@@ -1,7 +1,9 @@
 /** The command palette (Ctrl/Cmd K): every run, metric, view and action, found by a few letters. */
 import { signal, useComputed, useSignal } from '@preact/signals';
 import { useLayoutEffect, useRef } from 'preact/hooks';
+import { moreRuns } from '../api/runs-store.ts';
 import { Icon, type IconName } from '../parts/icon.tsx';
+import { navigate } from './router.ts';
 
 export interface Command {
   title: string;
@@ -110,7 +112,17 @@ function PaletteDialog() {
     }));
     const hits = scored.filter(({ score }) => score > 0);
     if (text !== '') hits.sort((a, b) => b.score - a.score || a.index - b.index);
-    return hits.slice(0, MOST).map(({ command }) => command);
+    const commands = hits.slice(0, MOST).map(({ command }) => command);
+    // Not all runs are held: the server finds the others.
+    if (text !== '' && moreRuns.value) {
+      commands.push({
+        title: `Runs that have “${text}”`,
+        icon: 'search',
+        hint: 'Find in all runs',
+        run: () => navigate(`/?${new URLSearchParams({ find: text })}`),
+      });
+    }
+    return commands;
   });
   const pick = (command: Command | undefined) => {
     entered.value = false;

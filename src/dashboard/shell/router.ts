@@ -9,6 +9,7 @@ export type Route =
   | { page: 'workspace' }
   | { page: 'run'; id: string; tab: string }
   | { page: 'compare'; runs: string[] }
+  | { page: 'projects' }
   | { page: 'unknown'; path: string };
 
 /** Reads a path and its query. Pure; anything malformed is `unknown`, never an exception. */
@@ -23,6 +24,7 @@ export function readRoute(path: string, search: string): Route {
     const runs = new URLSearchParams(search).get('runs') ?? '';
     return { page: 'compare', runs: runs.split(',').filter((id) => id !== '') };
   }
+  if (first === 'projects' && parts.length === 1) return { page: 'projects' };
   return { page: 'unknown', path };
 }
 

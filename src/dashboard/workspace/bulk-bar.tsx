@@ -4,6 +4,8 @@ import { runById } from '../api/runs-store.ts';
 import { Icon } from '../parts/icon.tsx';
 import { MenuButton } from '../parts/popover.tsx';
 import { compareHref, navigate } from '../shell/router.ts';
+import { health } from '../shell/server-info.ts';
+import { copyPush } from '../shell/share.ts';
 import { archiveRuns, deleteRuns, stopRuns, tagRuns } from './edits.ts';
 import { selected, showOnly } from './shown-runs.ts';
 
@@ -36,6 +38,17 @@ export function BulkBar() {
       >
         <Icon name="compare" />
       </button>
+      {(health.value?.remotes?.length ?? 0) > 0 && (
+        <button
+          type="button"
+          class="icon-button"
+          aria-label="Copy the command that pushes them"
+          title="Copy the command that pushes them"
+          onClick={() => copyPush(ids)}
+        >
+          <Icon name="share" />
+        </button>
+      )}
       <MenuButton label="Tag" icon="tag">
         {(close) => <TagForm ids={ids} close={close} />}
       </MenuButton>

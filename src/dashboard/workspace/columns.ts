@@ -144,7 +144,7 @@ export function columnWidth(column: Column): number {
 }
 
 /** Where the user has chosen none: what most tables want, params and metrics that most runs have. */
-export function defaultColumns(keys: Keys | null): string[] {
+export function defaultColumns(keys: Keys | null, many: { people: boolean; projects: boolean }): string[] {
   const common = <T extends { runs: number }>(list: readonly T[], most: number): T[] => {
     const top = list.reduce((greatest, entry) => Math.max(greatest, entry.runs), 0);
     return list.filter((entry) => entry.runs * 2 > top).slice(0, most);
@@ -152,6 +152,8 @@ export function defaultColumns(keys: Keys | null): string[] {
   const metrics = (keys?.metrics ?? []).filter((entry) => !entry.key.startsWith('system/'));
   return [
     'started_at',
+    ...(many.projects ? ['project'] : []),
+    ...(many.people ? ['user'] : []),
     'duration',
     ...common(metrics, 3).map((entry) => metricColumn(entry.key, 'last')),
     ...common(keys?.params ?? [], 4).map((entry) => paramColumn(entry.key)),

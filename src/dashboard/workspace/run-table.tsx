@@ -4,17 +4,19 @@
 import { signal, useComputed, useSignal, useSignalEffect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import type { RunRow } from '../../protocol/api.ts';
-import { reloadRuns, runRows, runsFailure, runsState, tooManyRuns } from '../api/runs-store.ts';
+import { moreRuns, moreRunsPlease, reloadRuns, runRows, runsFailure, runsState } from '../api/runs-store.ts';
 import { dashOf, lookOf, type RunLook, runColour } from '../chart/run-colours.ts';
+import { formatAge } from '../format/times.ts';
 import { Command, CopyButton } from '../parts/copy-button.tsx';
 import { Icon } from '../parts/icon.tsx';
 import { MenuButton, MenuItem } from '../parts/popover.tsx';
 import { Empty, Failed, Outline } from '../parts/states.tsx';
 import { StatusMark } from '../parts/status-mark.tsx';
 import { useVirtual } from '../parts/virtual.ts';
-import { useClock } from '../shell/clock.ts';
+import { now, useClock } from '../shell/clock.ts';
 import { useShortcuts } from '../shell/keyboard.ts';
 import { navigate, runHref } from '../shell/router.ts';
+import { health } from '../shell/server-info.ts';
 import { dark } from '../shell/theme.ts';
 import { BulkBar } from './bulk-bar.tsx';
 import { CellValue, isNumeric } from './cell.tsx';
@@ -23,6 +25,7 @@ import { type Column, columnTitle, columnWidth, OWN, paramColumn, tagColumn } fr
 import { archiveRuns } from './edits.ts';
 import { FindBox } from './find-box.tsx';
 import { keys } from './keys-store.ts';
+import { PeopleMenu } from './people-menu.tsx';
 import {
   chartedIds,
   chartGroups,
@@ -74,6 +77,10 @@ export function RunTable({ width, columns, columnIds }: RunTableProps) {
     overscan: 6,
     layout: undefined,
   });
+  const last = virtual.items.at(-1)?.index ?? 0;
+  useEffect(() => {
+    if (moreRuns.peek() && last >= list.length - 200) void moreRunsPlease();
+  }, [last, list.length]);
   useTableKeys(() => items.peek());
   const reveal = useRef(virtual.scrollToIndex);
   reveal.current = virtual.scrollToIndex;
@@ -108,9 +115,28 @@ export function RunTable({ width, columns, columnIds }: RunTableProps) {
     <div class="runs" onPointerLeave={() => (pointer.lifted.value = null)}>
       <div class="runs-bar">
         <FindBox />
+        {health.value?.collector && <PeopleMenu />}
         <GroupMenu />
         <ColumnChooser columns={columnIds} />
       </div>
+      {view.value.project !== '' && (
+        <div class="project-chip small">
+          <a href="/projects" class="quiet">
+            Project
+          </a>
+          <strong class="clip">{view.value.project}</strong>
+          <span class="grow" />
+          <button
+            type="button"
+            class="icon-button tiny"
+            aria-label="Runs of all projects"
+            title="All projects"
+            onClick={() => setView({ project: '' })}
+          >
+            <Icon name="close" />
+          </button>
+        </div>
+      )}
       <div class="runs-scroll" ref={scroller}>
         <div
           class="runs-inner"
@@ -301,6 +327,15 @@ function LineMark({ look, shown }: { look: RunLook; shown: boolean }) {
   );
 }
 
+/** Heartbeats come every few seconds, and a push every few more. */
+const UNHEARD_SECONDS = 180;
+
+/** How long ago a running run was last heard of, where that is too long. */
+function heardOf({ status, last_event_at: last }: RunRow): string | undefined {
+  if (status !== 'running' || last === null) return undefined;
+  return now.value - last > UNHEARD_SECONDS ? formatAge(last, now.value) : undefined;
+}
+
 interface RunLineProps {
   row: RunRow;
   top: number;
@@ -356,7 +391,7 @@ function RunLine({ row, top, columns, nameWidth, widthOf, pointed, indented, ind
           </span>
           <LineMark look={lookOf(row.id)} shown={shown} />
         </button>
-        <StatusMark status={row.status} />
+        <StatusMark status={row.status} heard={health.value?.collector ? heardOf(row) : undefined} />
         <a
           class="run-name clip"
           href={runHref(row.id)}
@@ -434,8 +469,8 @@ function Count() {
     <div class="count small">
       <span class="clip">
         {total.toLocaleString()} {total === 1 ? 'run' : 'runs'}
-        {state === 'partial' ? ' so far' : ''}
-        {tooManyRuns.value ? ' at least' : ''}
+        {state === 'partial' && !moreRuns.value ? ' so far' : ''}
+        {moreRuns.value ? ' so far, scroll for more' : ''}
         {charted < total ? `, ${charted.toLocaleString()} charted` : ''}
       </span>
       <span class="grow" />

@@ -3,7 +3,7 @@
 import { computed, type ReadonlySignal, useComputed, useSignal } from '@preact/signals';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { useWatch } from '../api/live.ts';
-import { askRuns, runRows, runsFailure, runsState } from '../api/runs-store.ts';
+import { askRuns, followHeard, runRows, runsFailure, runsState } from '../api/runs-store.ts';
 import type { ChartContext } from '../chart/context.ts';
 import { ChartGrid, type GridOptions } from '../chart/grid.tsx';
 import { sectionsOf } from '../chart/layout.ts';
@@ -12,6 +12,7 @@ import { Empty, Failed } from '../parts/states.tsx';
 import { useShortcuts } from '../shell/keyboard.ts';
 import { useCommands } from '../shell/palette.tsx';
 import { navigate } from '../shell/router.ts';
+import { health } from '../shell/server-info.ts';
 import { askedColumns, type Column, defaultColumns, readColumn } from './columns.ts';
 import { chartKeys, keys, keysFailure, reloadKeys, startKeys } from './keys-store.ts';
 import { RunTable } from './run-table.tsx';
@@ -99,7 +100,13 @@ export function Workspace() {
   const narrow = width.value < NARROW;
   const usual = chosen === RAIL && width.value < 1000 ? 240 : chosen;
   const rail = narrow ? width.value : Math.min(drag.value ?? usual, width.value);
-  const columnIds = useMemo(() => ownColumns ?? defaultColumns(keys.value), [ownColumns, keys.value]);
+  const team = health.value?.collector === true;
+  const many = { people: team, projects: team && project === '' };
+  const columnIds = useMemo(
+    () => ownColumns ?? defaultColumns(keys.value, many),
+    [ownColumns, keys.value, many.people, many.projects],
+  );
+  useEffect(() => (team ? followHeard() : undefined), [team]);
   const columns = useMemo(
     () => columnIds.map(readColumn).filter((column): column is Column => column !== undefined),
     [columnIds],
