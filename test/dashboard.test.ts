@@ -148,6 +148,76 @@ describe.skipIf('missing' in found)('the page in a real browser', { retry: 1 }, 
     expect(new URL(page.url()).search).toBe('?find=beta');
   });
 
+  it('tells the values at the pointer in the rail, keeps colours, and is told of a new metric', async () => {
+    const job = (end: string) =>
+      `import time, waddle\nfor step in range(20):\n    waddle.log({"loss": step}, step=step)\n${end}`;
+    runFinished('alpha', job(''));
+    await serve();
+    await page.goto(url());
+    await page.locator('[data-metric="loss"] .plot[data-end="19"]').waitFor();
+    const plot = page.locator('[data-metric="loss"] .u-over');
+    const at = await plot.boundingBox();
+    if (at === null) throw new Error('there is no plot');
+    await page.mouse.move(at.x + at.width / 2, at.y + at.height / 2);
+    await page.getByRole('columnheader', { name: 'loss' }).waitFor();
+    const value = await page.getByRole('row', { name: 'alpha' }).locator('.at-pointer').textContent();
+    expect(['9', '10']).toContain(value);
+    await page.mouse.move(10, 400);
+    await page.getByRole('columnheader', { name: 'Age' }).waitFor();
+
+    const waits = job('time.sleep(4)\nwaddle.log({"late/one": 1}, step=20)\ntime.sleep(60)\n');
+    box.write('job.py', waits);
+    const running = box.start(WADDLE, ['run', '--name', 'beta', '--', 'python3', 'job.py']);
+    await page.getByRole('link', { name: 'beta' }).waitFor();
+    const asked = () => requests.filter((one) => one.includes('/api/keys')).length;
+    await until(async () => (await drawnEnd('loss')) >= 19, 'the run is drawn');
+    await page.locator('[data-metric="late/one"]').waitFor({ timeout: 20_000 });
+    // Of all runs and of those charted: at first, for the new run, soon after it, and for the new metric.
+    expect(asked()).toBeLessThanOrEqual(10);
+
+    const colour = async (name: string) =>
+      page
+        .getByRole('row', { name })
+        .locator('.line-mark rect')
+        .evaluate('mark => getComputedStyle(mark).fill');
+    const colours = [await colour('alpha'), await colour('beta')];
+    const ids = await page
+      .locator('.run-name')
+      .evaluateAll((links) => links.map((link) => link.getAttribute('href')?.split('/')[2] ?? ''));
+    await page.goto(url(`/compare?runs=${ids.join()}`));
+    const swatch = (name: string) =>
+      page
+        .locator('.swatch')
+        .locator('xpath=..')
+        .filter({ hasText: name })
+        .first()
+        .locator('.swatch')
+        .evaluate('mark => getComputedStyle(mark).backgroundColor');
+    expect([await swatch('alpha'), await swatch('beta')]).toEqual(colours);
+    running.kill('SIGTERM');
+    noComplaints();
+  });
+
+  it('has columns that can be made wider, in the link', async () => {
+    runFinished('alpha', 'import waddle\nwaddle.log_param("lr", 0.1)\nwaddle.log({"loss": 1}, step=1)\n');
+    await serve();
+    await page.goto(url('/?rail=900'));
+    const edge = page.getByRole('separator', { name: 'Width of lr' });
+    const at = await edge.boundingBox();
+    if (at === null) throw new Error('the column has no edge');
+    await page.mouse.move(at.x + 4, at.y + 10);
+    await page.mouse.down();
+    await page.mouse.move(at.x + 84, at.y + 10, { steps: 4 });
+    await page.mouse.up();
+    await until(
+      () => /\d{3}:params\.lr/.test(new URL(page.url()).searchParams.get('width') ?? ''),
+      'the link',
+    );
+    const moved = await edge.boundingBox();
+    expect(Math.round((moved?.x ?? 0) - at.x)).toBe(80);
+    noComplaints();
+  });
+
   it('finds any run from anywhere, however late the server tells of them', async () => {
     const job = 'import waddle\nwaddle.log({"loss": 1}, step=1)\n';
     runFinished('alpha', job);

@@ -107,8 +107,10 @@ export function RunTable({ width, columns, columnIds }: RunTableProps) {
   const shown = narrow ? columns.slice(0, 1) : columns;
   const widths = edge.value === undefined ? view.value.widths : new Map([...view.value.widths, edge.value]);
   const widthOf = (column: Column) => (narrow ? undefined : widths.get(column.id)) ?? columnWidth(column);
+  // The name gives way to the columns' own widths, not to those that were dragged: an edge stays under the pointer.
+  const own = shown.reduce((sum, column) => sum + columnWidth(column), 0);
   const rest = shown.reduce((sum, column) => sum + widthOf(column), 0);
-  const usual = Math.max(150, narrow ? width - rest - 2 : Math.min(300, Math.max(220, width - rest)));
+  const usual = Math.max(150, narrow ? width - own - 2 : Math.min(300, Math.max(220, width - own)));
   const nameWidth = (narrow ? undefined : widths.get('name')) ?? usual;
   const total = nameWidth + rest;
   return (
