@@ -91,11 +91,11 @@ describe('doctor', () => {
 
   test('a literal token that git tracks, and a variable that is not set', async () => {
     const path = join(layout.project, 'waddle.json');
-    writeFileSync(path, '{"remote":{"url":"https://x.example","token":"secret"}}');
+    writeFileSync(path, `{"remote":{"url":"file://${layout.project}","token":"secret"}}`);
     expect((await doctor()).bad).toEqual([]);
     execFileSync('git', ['add', 'waddle.json'], { cwd: layout.project });
     expect((await doctor()).bad).toEqual(['warning waddle.json']);
-    writeFileSync(path, '{"remote":{"url":"https://x.example","token":"${WADDLE_TOKEN}"}}');
+    writeFileSync(path, '{"remote":{"url":"http://127.0.0.1:9","token":"${WADDLE_TOKEN}"}}');
     expect((await doctor()).bad).toEqual(['warning remote']);
   });
 

@@ -140,10 +140,9 @@ test('a run that is pushed while it goes is seen before it ends, and a dead netw
   });
   expect(alone.status).toBe(0);
   expect(alone.stderr).toMatch(/not all of it is pushed to .*; waddle push \w+ catches up/);
-  expect(here.json<Moved>('push').runs).toHaveLength(1);
   const [left] = readdirSync(join(here.folder, '.waddle/live')).filter((name) => name.endsWith('.json'));
-  const { pid } = JSON.parse(readFileSync(join(here.folder, '.waddle/live', left ?? ''), 'utf8')) as {
-    pid: number;
-  };
-  process.kill(pid, 'SIGKILL');
+  const state = readFileSync(join(here.folder, '.waddle/live', left ?? ''), 'utf8');
+  process.kill((JSON.parse(state) as { pid: number }).pid, 'SIGKILL');
+  expect(here.json<Moved>('push').runs).toHaveLength(1);
+  expect(readdirSync(join(here.folder, '.waddle/live'))).toEqual([]);
 });

@@ -144,18 +144,6 @@ export async function checkConfig(
       hint: 'Write "${WADDLE_TOKEN}" there, set the variable, and have the collector’s owner revoke this token.',
     });
   }
-  if (config.remote?.url) {
-    findings.push(
-      variable !== undefined && !context.env[variable]
-        ? {
-            check: 'remote',
-            state: 'warning',
-            message: `remote.token is read from ${variable}, which is not set`,
-            hint: `export ${variable}=…`,
-          }
-        : { check: 'remote', state: 'ok', message: config.remote.url },
-    );
-  }
   return { findings, config };
 }
 

@@ -41,6 +41,8 @@ import {
 /** Plain bytes of an answer in JSON, and of one in frames. */
 const MAX_JSON_BYTES = 64 * 1024 * 1024;
 const MAX_FRAMES_BYTES = 2 * MAX_BODY_BYTES;
+/** Smaller parts than this no collector can want. */
+const MIN_PART_BYTES = 64 * 1024;
 
 export interface HttpSpaceOptions extends ExchangeOptions {
   /** Of every request but the first. */
@@ -182,7 +184,19 @@ export class HttpSpace implements Space {
   }
 
   async writeBlobs(parts: readonly BlobPart[]): Promise<PartResult[]> {
-    return this.#parts('/blobs', parts);
+    const most = Math.max(MIN_PART_BYTES, this.hello.limits.part_bytes);
+    const split = parts.map((part) => {
+      const pieces = [part.bytes.subarray(0, most)];
+      for (let at = most; at < part.bytes.length; at += most) pieces.push(part.bytes.subarray(at, at + most));
+      return pieces.map((bytes, index): BlobPart => ({ ...part, offset: part.offset + index * most, bytes }));
+    });
+    const results = await this.#parts('/blobs', split.flat());
+    // Of a part that went in several pieces, what the last one came to.
+    let last = -1;
+    return split.map((pieces) => {
+      last += pieces.length;
+      return results[last] as PartResult;
+    });
   }
 
   async readBlob(run: string, sha256: string, offset: number): Promise<Uint8Array | null> {

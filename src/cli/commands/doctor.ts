@@ -11,6 +11,7 @@ import {
   checkRepository,
   type Finding,
 } from '../doctor-machine.ts';
+import { checkRemotes } from '../doctor-remote.ts';
 import { checkData } from '../doctor-store.ts';
 import { count } from '../format-number.ts';
 import { example } from '../help.ts';
@@ -47,6 +48,7 @@ async function doctor(context: Context, options: Options): Promise<void> {
   findings.push(
     ...(await checkData(context, { layout, config: config ?? {} }, { fix: options.fix === true })),
   );
+  findings.push(...(await checkRemotes(context, { layout, config: config ?? {} })));
   const problems = findings.filter((finding) => finding.state === 'problem').length;
   if (options.json === true) printJson(context, { ok: problems === 0, project: layout.project, findings });
   else context.out(describe(context, findings, layout.project));

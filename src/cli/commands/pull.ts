@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { WaddleError } from '../../errors/waddle-error.ts';
 import { ensureProjectFolder } from '../../journal/project-folder.ts';
+import { keepDiverged } from '../../sync/diverged.ts';
 import { type Context, openProject } from '../context.ts';
 import { count } from '../format-number.ts';
 import { example } from '../help.ts';
@@ -72,6 +73,8 @@ async function pull(context: Context, texts: readonly string[], options: Options
       });
       bar.end();
       const { report, removedThere, pruned, looked } = pulled;
+      const diverged = options.dryRun !== true && report.problems.length > 0;
+      const kept = diverged ? await keepDiverged(project.layout, remote, report.problems) : [];
       if (options.dryRun !== true) await withStore(context, () => undefined);
       if (options.json === true) {
         printJson(context, {
@@ -84,6 +87,7 @@ async function pull(context: Context, texts: readonly string[], options: Options
         });
       }
       tellProblems(context, report.problems);
+      for (const path of kept) context.say(`the copy of the remote is kept in ${inert(path)}\n`);
       const verb = options.dryRun === true ? 'Would bring' : 'Brought';
       if (report.runs.size > 0) {
         context.say(`${verb} from ${inert(chosen.name)}: ${movedText(report)}\n`);

@@ -6,6 +6,7 @@ import { count } from '../format-number.ts';
 import { example, RUN_HELP } from '../help.ts';
 import { inert } from '../inert.ts';
 import { printJson } from '../json.ts';
+import { clearLiveState, isOver, unfinishedRuns } from '../live-push.ts';
 import { isEmpty, withRuns, withStore } from '../opened-store.ts';
 import { type Pushed, pushRuns } from '../push-runs.ts';
 import { chooseRemote, openRemote, type Remote } from '../remotes.ts';
@@ -76,6 +77,12 @@ async function push(context: Context, texts: readonly string[], options: Options
         onProgress: bar.show,
       });
       bar.end();
+      if (options.dryRun !== true && pushed.report?.problems.length === 0) {
+        for (const run of unfinishedRuns(project.layout)) {
+          const done = runs === null || runs.includes(run);
+          if (done && isOver(project.layout, run)) clearLiveState(project.layout, run);
+        }
+      }
       tell(context, chosen, pushed, options);
     } finally {
       await remote.close();
