@@ -54,6 +54,8 @@ export interface RunPlan {
   artifacts?: { name: string; bytes: string | Buffer; inline?: boolean; kind?: string }[];
   snapshot?: Partial<SnapshotRecord>;
   notes?: string;
+  /** False for a run that `init()` began in a plain script. */
+  supervised?: boolean;
   events?: Event[];
 }
 
@@ -84,7 +86,7 @@ export function writeRun(layout: Layout, plan: RunPlan): string {
     cwd: '/home/ada/project',
     notes: plan.notes ?? null,
     tags: plan.tags ?? {},
-    supervised: true,
+    supervised: plan.supervised ?? true,
   });
   if (plan.snapshot !== undefined) {
     journal.append({ k: 'snapshot', t, snapshot: snapshotOf(layout, plan.snapshot) });

@@ -26,6 +26,14 @@ describe('logs', () => {
     });
   });
 
+  test('says why there is nothing, where a plain script began the run', async () => {
+    expect((await waddle(layout.project, ['logs', writeRun(layout, {})])).err).toBe('');
+    const id = writeRun(layout, { supervised: false });
+    const said = await waddle(layout.project, ['logs', id]);
+    expect([said.code, said.out]).toEqual([0, '']);
+    expect(said.err).toContain('is kept under waddle run');
+  });
+
   test('on a terminal stderr has a bar, and the job keeps its colours', async () => {
     writeRun(layout, { console: lines });
     const plain = await waddle(layout.project, ['logs', '@last'], { terminal: true });

@@ -62,6 +62,10 @@ async function logs(context: Context, run: string, options: Options): Promise<vo
     } else await printNew(context, opened, found.id, streams, seen, printer);
     if (options.follow === true) await follow(context, opened, found.id, streams, seen, printer);
     printer.end();
+    const row = opened.store.prepare('SELECT supervised FROM runs WHERE id = ?').get(found.id);
+    if (row?.supervised === 0 && [...consoleAttempts(opened.store, found.id)].length === 0) {
+      context.say('Nothing was recorded: what a job prints is kept under waddle run.\n');
+    }
   });
 }
 
