@@ -95,7 +95,7 @@ async function timesOf(
 
 /** The runs' table with a hundred times as many runs, on either engine. */
 async function run({ scratch, quick, say }: BenchOptions): Promise<Figure[]> {
-  const rounds = quick ? 3 : 40;
+  const rounds = quick ? 3 : 20;
   const tell = (error: unknown) => say(String(error));
   const figures: Figure[] = [];
   const sizes = quick ? [100, 1000] : [1000, 100_000];

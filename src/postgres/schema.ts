@@ -336,8 +336,16 @@ END
 $function$;
 `;
 
+/** The newest runs, and the kinds of what a key holds, without looking at every run. */
+const SPACE_2 = `
+DROP INDEX runs_started;
+CREATE INDEX runs_newest ON runs (started_at DESC NULLS LAST, id DESC);
+DROP INDEX param_leaves_key;
+CREATE INDEX param_leaves_key ON param_leaves (key, type, run);
+`;
+
 /** Of the schema of a space. */
-export const SPACE_MIGRATIONS: readonly string[] = [SPACE_1];
+export const SPACE_MIGRATIONS: readonly string[] = [SPACE_1, SPACE_2];
 
 const INSTANCE_1 = `
 -- Quotas are NULL where there is none. "bytes" and "samples" are what the space holds.

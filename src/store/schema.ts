@@ -266,8 +266,16 @@ CREATE VIEW projects AS
   FROM runs WHERE removed = 0 GROUP BY project;
 `;
 
+/** A project's newest runs, and the kinds of what a key holds, without looking at every run. */
+const VERSION_2 = `
+DROP INDEX runs_project;
+CREATE INDEX runs_project ON runs (project, started_at);
+DROP INDEX param_leaves_key;
+CREATE INDEX param_leaves_key ON param_leaves (key, type);
+`;
+
 /** SQL of each step, in order. */
-export const MIGRATIONS: readonly string[] = [VERSION_1];
+export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2];
 
 /** The `user_version` that this Waddle writes. */
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -6,8 +6,11 @@ import { checkToken } from '../access.ts';
 import { described } from '../openapi.ts';
 import { listKeys, listProjects } from '../runs.ts';
 import type { Shared } from '../shared.ts';
+import { Summaries } from '../summaries.ts';
 
 export function metaRoutes(http: FastifyInstance, { options, engine, holders, startedAt }: Shared): void {
+  const summaries = new Summaries(engine);
+
   http.get(
     '/api/health',
     {
@@ -64,7 +67,7 @@ export function metaRoutes(http: FastifyInstance, { options, engine, holders, st
   http.get(
     '/api/projects',
     { schema: described('runs', 'Projects, the latest first', Type.Array(schemas.ProjectEntry)) },
-    () => engine.answer(listProjects()),
+    () => summaries.of('projects', listProjects),
   );
 
   http.get<{ Querystring: KeysQuery }>(
@@ -74,6 +77,6 @@ export function metaRoutes(http: FastifyInstance, { options, engine, holders, st
         querystring: schemas.KeysQuery,
       }),
     },
-    (request) => engine.answer(listKeys(request.query)),
+    ({ query }) => summaries.of(`keys ${JSON.stringify([query.project, query.runs])}`, () => listKeys(query)),
   );
 }
