@@ -91,7 +91,11 @@ describe('a transfer that is cut', () => {
     ] as const) {
       let cuts = 0;
       for (let round = 0; round < 8; round += 1) {
-        proxy.cutAfterBytes(Math.floor(Math.random() ** 2 * 300_000), Math.random() < 0.5 ? 'up' : 'down');
+        // Where the data flows in every second round, so that the first one is cut for sure.
+        const data = direction === 'push' ? 'up' : 'down';
+        const other = direction === 'push' ? 'down' : 'up';
+        const most = (round + 1) * 20_000;
+        proxy.cutAfterBytes(Math.floor(Math.random() * most), round % 2 === 0 ? data : other);
         if (!(await attempt(member, direction, runs))) cuts += 1;
       }
       expect(cuts).toBeGreaterThan(0);
