@@ -28,12 +28,14 @@ export class TestCollector {
   }
 
   async start(
-    changes: { behindProxy?: boolean; allowedHosts?: string[]; rates?: Rates } = {},
+    changes: { behindProxy?: boolean; allowedHosts?: string[]; rates?: Rates; dashboard?: string } = {},
   ): Promise<void> {
     makeCollectorFolder(this.folder);
     const bug = (error: unknown) => void this.bugs.push(error);
     const warn = (text: string) => void this.bugs.push(text);
-    const backend = openFolderBackend(this.folder, folderParts({ env: process.env, bug, warn }));
+    const parts = folderParts({ env: process.env, bug, warn });
+    const dashboard = changes.dashboard ?? parts.dashboard;
+    const backend = openFolderBackend(this.folder, { ...parts, dashboard });
     this.registry = backend.registry;
     this.#server = await startCollector({
       backend,

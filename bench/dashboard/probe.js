@@ -135,8 +135,8 @@
     for (let y = 0; y < height; y++) {
       let most = 0;
       for (let x = from; x < Math.min(width, from + 40); x++) most = Math.max(most, ink[y * width + x]);
-      if (most > 60 && !within) lines++;
-      within = most > 60;
+      if (most > 36 && !within) lines++;
+      within = most > 36;
     }
     return lines;
   };
