@@ -56,7 +56,8 @@ describe('the database', () => {
           project.remove();
         }
       }),
-      { numRuns: 80 },
+      // As many as there is time for: on a loaded machine 80 take longer than a test may.
+      { numRuns: 80, interruptAfterTimeLimit: 25_000 },
     );
   });
 
