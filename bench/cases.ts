@@ -1,3 +1,4 @@
+import { collector } from './cases/collector.ts';
 import { copies } from './cases/copies.ts';
 import { ingest } from './cases/ingest.ts';
 import { list } from './cases/list.ts';
@@ -24,4 +25,5 @@ export const BENCHES: readonly Bench[] = [
   longSeries,
   list,
   manyRuns,
+  collector,
 ];
