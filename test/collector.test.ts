@@ -73,6 +73,24 @@ describe('what is pushed', () => {
     expect((await (await collector.space(other)).list({})).runs).toEqual([]);
   });
 
+  test('arrives byte for byte where it travels in columns', async () => {
+    const space = await collector.space(write);
+    expect(space.hello.encodings).toContain('columns');
+    const { id, journal } = testRun('columns');
+    for (let step = 0; step < 3000; step += 1) {
+      journal.add(
+        `{"k":"m","t":1764000000.${String(step % 1000).padStart(3, '0')},"s":${step},"v":{"loss":${Math.sin(step)}}}`,
+      );
+    }
+    const before = space.traffic.sent;
+    expect(await space.writeJournals([journal.piece()])).toMatchObject([
+      { ok: true, length: journal.bytes.length, root: rootOfBytes(journal.bytes) },
+    ]);
+    expect((space.traffic.sent - before) / 3000).toBeLessThan(11);
+    const [piece] = await space.readJournals([{ run: id, writer: journal.writer, offset: 0 }]);
+    expect(Buffer.from(piece?.bytes ?? []).equals(journal.bytes)).toBe(true);
+  });
+
   test('shows live, and a run that is silent is never called crashed', async () => {
     const space = await collector.space(write);
     const { id, journal } = testRun('live');

@@ -1,4 +1,4 @@
-import { zstdCompressSync } from 'node:zlib';
+import { constants, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeColumns, encodeColumns } from './journal-columns.ts';
@@ -126,12 +126,14 @@ describe('a journal in columns', () => {
     }
   });
 
-  it('takes at most 9 bytes a sample, of full doubles, one key a line', () => {
+  it('takes at most 10 bytes a sample, of full doubles, one key a line', () => {
     let text = '';
     for (let s = 0; s < 50_000; s += 1) {
       text += `{"k":"m","t":${1764000000 + Math.floor(s / 3) / 1000},"s":${s},"v":{"train/loss":${Math.random() * Math.exp(-s / 1e4)}}}\n`;
     }
-    const packed = zstdCompressSync(encodeColumns(Buffer.from(text)));
-    expect(packed.length / 50_000).toBeLessThan(9);
+    const packed = zstdCompressSync(encodeColumns(Buffer.from(text)), {
+      params: { [constants.ZSTD_c_compressionLevel]: 1 },
+    });
+    expect(packed.length / 50_000).toBeLessThan(10);
   });
 });

@@ -1,415 +1,456 @@
 /**
- * Journal text for the wire: metric lines taken apart into columns, so that a compressor finds what repeats (docs/remote.md).
- * Lossless for any bytes: a line that the columns could not give back to the letter goes verbatim.
+ * A piece of a journal turned on its side (docs/remote.md): what metric lines have in common once, and their numbers in columns,
+ * as differences or as digits below digits. Packed it is half of what the packed text is. The text comes back byte for byte,
+ * whatever it is.
  *
- * A body is the byte 1, the templates, then sections, each after its length: runs of lines, times, steps, kinds of values,
- * values, verbatim lines, and what follows the last newline. Numbers are LEB128, signed ones in zigzag.
+ * A body is a byte and sections, each after its u32 big-endian length. After 0, one: the text as it is. After 1: a JSON header,
+ * the order of the lines (a byte each), the lines that are no metrics, and the columns in the order of the header.
  */
 import { WaddleError } from '../errors/waddle-error.ts';
-import { ByteSink, ByteSource } from './byte-columns.ts';
 
-const VERSION = 1;
-/** Keys of one line that are taken apart; and templates of one body. */
-const MAX_KEYS = 4096;
-const MAX_TEMPLATES = 4096;
+/** A line that stands as it is, in the order of the lines. */
+const LITERAL = 255;
+const BEGINNING = bytesOf('{"k":"m","t":');
+const NEWLINE = 10;
+/** Fewer metric lines than this gain nothing. */
+const FEWEST = 20;
 
-const LINE = /\{"k":"m","t":[\d.]{1,20},"s":-?\d{1,16},"v":\{([^{}\n]*)\}\}\n/y;
-const PAIR = /"((?:[^"\\]|\\.)*)":("NaN"|"Infinity"|"-Infinity"|-?[\d.eE+-]+)(?:,(?=")|$)/y;
+/** `delta`: whole numbers; `thousandths`: numbers with three decimals; `text`: whatever stands there. */
+type ColumnType = 'delta' | 'thousandths' | 'text';
 
-/** How a value was written: as JavaScript does, as Python does, or a name that JSON has no number for. */
-const [AS_JAVASCRIPT, AS_PYTHON, NAN, INFINITE, NEGATIVE] = [0, 1, 2, 3, 4];
-const NAMES = new Map([
-  ['"NaN"', NAN],
-  ['"Infinity"', INFINITE],
-  ['"-Infinity"', NEGATIVE],
-]);
-const NAMED = new Map([...NAMES].map(([text, kind]) => [kind, text]));
-
-interface Template {
-  id: number;
-  keys: string[];
-  /** What stands before each value. */
-  literals: string[];
-  values: number[][];
-  kinds: number[][];
+interface Header {
+  kinds: { parts: string[]; columns: ColumnType[] }[];
   lines: number;
-  /** Of its last line. */
-  step: number;
-  /** The template of the line that came after its last one. */
-  next: Template | undefined;
+  /** Of the text. */
+  bytes: number;
 }
 
-/** The text in columns. */
+const [AS_IT_IS, IN_COLUMNS] = [0, 1];
+
+/** What lines of one kind have in common: the texts between the numbers. Bytes throughout: strings would cost ten times this. */
+interface Kind {
+  parts: Uint8Array[];
+  columns: Column[];
+  /** Where the numbers of the line that is looked at begin and end. */
+  places: number[];
+}
+
+/** Bytes that are added one after the other. */
+class Growing {
+  #bytes: Uint8Array = new Uint8Array(4096);
+  length = 0;
+
+  /** Copies bytes, and a newline after them. */
+  line(bytes: Uint8Array, from: number, to: number): void {
+    this.#room(to - from + 1);
+    const own = this.#bytes;
+    let at = this.length;
+    for (let index = from; index < to; index += 1) own[at++] = bytes[index] ?? 0;
+    own[at++] = NEWLINE;
+    this.length = at;
+  }
+
+  byte(value: number): void {
+    this.#room(1);
+    this.#bytes[this.length++] = value;
+  }
+
+  /** A whole number of at least 0, seven bits a byte, the lowest first. */
+  varint(value: number): void {
+    let rest = value;
+    while (rest >= 128) {
+      this.byte((rest % 128) + 128);
+      rest = Math.floor(rest / 128);
+    }
+    this.byte(rest);
+  }
+
+  done(): Uint8Array {
+    return this.#bytes.subarray(0, this.length);
+  }
+
+  #room(more: number): void {
+    if (this.length + more <= this.#bytes.length) return;
+    const larger = new Uint8Array(2 * (this.length + more));
+    larger.set(this.done());
+    this.#bytes = larger;
+  }
+}
+
+/** The piece in columns, or where that would gain nothing as it is. */
 export function encodeColumns(bytes: Uint8Array): Uint8Array {
-  const plain = latin(bytes);
-  const templates = new Map<string, Template>();
-  const runs = new ByteSink();
-  const times = new ByteSink();
-  const steps = new ByteSink();
-  const verbatim: Uint8Array[] = [];
-  let lastTime = 0;
-  let run = { id: -1, length: 0 };
-  const line = (id: number): void => {
-    if (run.id === id) run.length += 1;
-    else {
-      if (run.length > 0) runs.number(run.id).number(run.length);
-      run = { id, length: 1 };
+  return turned(bytes) ?? sections(AS_IT_IS, [bytes]);
+}
+
+function turned(bytes: Uint8Array): Uint8Array | null {
+  const order = new Growing();
+  const literals = new Growing();
+  const kinds: Kind[] = [];
+  /** The kind that last came after each kind. */
+  const follows: number[] = [];
+  let last = 0;
+  for (let at = 0; at < bytes.length; ) {
+    const guess = follows[last] ?? 0;
+    let kind = guess;
+    let end = matches(kinds[guess], bytes, at);
+    for (let other = 0; end === -1 && other < kinds.length; other += 1) {
+      kind = other;
+      if (other !== guess) end = matches(kinds[other], bytes, at);
     }
-  };
-  let at = 0;
-  let from = -1;
-  const flush = (end: number): void => {
-    if (from !== -1) verbatim.push(bytes.subarray(from, end));
-    from = -1;
-  };
-  const reader = new LineReader(plain, templates);
-  while (at < plain.length) {
-    const template = reader.read(at);
-    if (template !== null) {
-      flush(at);
-      line(template.id);
-      times.signed(reader.time - lastTime);
-      lastTime = reader.time;
-      steps.signed(reader.step - template.step);
-      template.step = reader.step;
-      at = reader.end;
-      continue;
+    if (end === -1) {
+      const newline = bytes.indexOf(NEWLINE, at);
+      if (newline === -1) return null;
+      if (kinds.length < LITERAL && startsWith(bytes, at, BEGINNING)) {
+        kind = kinds.length;
+        kinds.push(newKind(bytes.subarray(at, newline)));
+        end = matches(kinds[kind], bytes, at);
+        if (end === -1) kinds.pop();
+      }
+      if (end === -1) {
+        order.byte(LITERAL);
+        literals.line(bytes, at, newline);
+        at = newline + 1;
+        continue;
+      }
     }
-    const end = plain.indexOf('\n', at);
-    if (end === -1) break;
-    line(0);
-    if (from === -1) from = at;
+    const found = kinds[kind];
+    for (let index = 0; found !== undefined && index < found.columns.length; index += 1) {
+      found.columns[index]?.add(bytes, found.places[2 * index] ?? 0, found.places[2 * index + 1] ?? 0);
+    }
+    order.byte(kind);
+    follows[last] = kind;
+    last = kind;
     at = end + 1;
   }
-  flush(at);
-  if (run.length > 0) runs.number(run.id).number(run.length);
-
-  const body = new ByteSink();
-  body.number(VERSION).number(templates.size);
-  const kinds = new ByteSink();
-  const values = new ByteSink();
-  for (const { keys, values: columns, kinds: columnKinds } of templates.values()) {
-    body.number(keys.length);
-    for (const key of keys) body.section(fromLatin(key));
-    for (const column of columnKinds) kinds.bytes(Uint8Array.from(column));
-    for (const column of columns) values.bytes(planesOf(column));
-  }
-  for (const sink of [runs, times, steps, kinds, values]) body.section(sink.done());
-  body.number(verbatim.reduce((sum, piece) => sum + piece.length, 0));
-  for (const piece of verbatim) body.bytes(piece);
-  body.section(bytes.subarray(at));
-  return body.done();
+  if (kinds.length === 0 || order.length < FEWEST) return null;
+  const header: Header = {
+    kinds: kinds.map(({ parts, columns }) => ({
+      parts: parts.map((part) => latin1(part)),
+      columns: columns.map(({ type }) => type),
+    })),
+    lines: order.length,
+    bytes: bytes.length,
+  };
+  return sections(IN_COLUMNS, [
+    new TextEncoder().encode(JSON.stringify(header)),
+    order.done(),
+    literals.done(),
+    ...kinds.flatMap(({ columns }) => columns.map((column) => column.data())),
+  ]);
 }
 
-const HEAD = '{"k":"m","t":';
+function startsWith(bytes: Uint8Array, at: number, part: Uint8Array): boolean {
+  for (let index = 0; index < part.length; index += 1) if (bytes[at + index] !== part[index]) return false;
+  return true;
+}
 
-/** Reads metric lines, most of which are of the same template as the one before, or as the one after that last time. */
-class LineReader {
-  /** Of the line that was read last. */
-  time = 0;
-  step = 0;
-  end = 0;
-  readonly #plain: string;
-  readonly #templates: Map<string, Template>;
-  #last: Template | undefined;
-  #timeText = '';
-  #stamp = 0;
-
-  constructor(plain: string, templates: Map<string, Template>) {
-    this.#plain = plain;
-    this.#templates = templates;
+/** The place of the newline of a line that is of a kind, whose numbers' places are noted then; else -1. */
+function matches(kind: Kind | undefined, bytes: Uint8Array, from: number): number {
+  if (kind === undefined) return -1;
+  const { parts, places } = kind;
+  let at = from;
+  let count = 0;
+  for (let index = 0; index < parts.length; index += 1) {
+    if (index > 0) {
+      places[count++] = at;
+      while (isOfNumber(bytes[at] ?? 0)) at += 1;
+      if (at === places[count - 1]) return -1;
+      places[count++] = at;
+    }
+    const part = parts[index] as Uint8Array;
+    if (!startsWith(bytes, at, part)) return -1;
+    at += part.length;
   }
+  return bytes[at] === NEWLINE ? at : -1;
+}
 
-  /** Puts the line's values into the columns of its template; null where one of its texts would not come back as it was. */
-  read(at: number): Template | null {
-    if (!this.#plain.startsWith(HEAD, at)) return null;
-    const last = this.#last;
-    const guess = last?.next ?? last;
-    const template = guess !== undefined && this.#readAs(guess, at) ? guess : this.#readAny(at);
-    if (template === null) return null;
-    if (last !== undefined) last.next = template;
-    this.#last = template;
-    template.lines += 1;
-    return template;
+function isOfNumber(code: number): boolean {
+  // 0-9, - . + E e
+  return (
+    (code >= 0x30 && code <= 0x39) ||
+    code === 0x2e ||
+    code === 0x2d ||
+    code === 0x65 ||
+    code === 0x2b ||
+    code === 0x45
+  );
+}
+
+/** The texts between the numbers of a line: a number stands after a colon. */
+function newKind(line: Uint8Array): Kind {
+  const parts: Uint8Array[] = [];
+  let from = 0;
+  for (let at = line.indexOf(0x3a); at !== -1; at = line.indexOf(0x3a, at + 1)) {
+    let end = at + 1;
+    while (end < line.length && isOfNumber(line[end] ?? 0)) end += 1;
+    if (end === at + 1) continue;
+    parts.push(line.slice(from, at + 1));
+    from = end;
+    at = end - 1;
   }
+  parts.push(line.slice(from));
+  return { parts, columns: parts.slice(1).map(() => new Column()), places: [] };
+}
 
-  #readAs(template: Template, at: number): boolean {
-    const plain = this.#plain;
-    const timeEnd = plain.indexOf(',', at + HEAD.length);
-    const { literals, values, kinds } = template;
-    if (timeEnd === -1 || timeEnd - at > 40 || !plain.startsWith(',"s":', timeEnd)) return false;
-    const stepEnd = plain.indexOf(',', timeEnd + 5);
-    if (stepEnd === -1 || stepEnd - timeEnd > 30 || !plain.startsWith(',"v":{', stepEnd)) return false;
-    if (!this.#readHead(plain.slice(at + HEAD.length, timeEnd), plain.slice(timeEnd + 5, stepEnd)))
-      return false;
-    let from = stepEnd + 6;
-    let taken = 0;
-    for (; taken < literals.length; taken += 1) {
-      const literal = literals[taken] ?? '';
-      if (!plain.startsWith(literal, from)) break;
-      const begin = from + literal.length;
-      const end = taken === literals.length - 1 ? plain.indexOf('}', begin) : plain.indexOf(',', begin);
-      if (end === -1 || end - begin > 40) break;
-      const text = plain.slice(begin, end);
-      const number = Number(text);
-      if (Number.isFinite(number) && text === String(number)) {
-        values[taken]?.push(number);
-        kinds[taken]?.push(AS_JAVASCRIPT);
-      } else {
-        const value = readValue(text);
-        if (value === null) break;
-        values[taken]?.push(value.number);
-        kinds[taken]?.push(value.kind);
+/** The numbers at one place of the lines of a kind. What they are is guessed from the first, and given up at the first other. */
+class Column {
+  type: ColumnType = 'text';
+  #out = new Growing();
+  /** Of a column of numbers, to write them as text after all. */
+  #numbers: number[] = [];
+  #before = 0;
+  #count = 0;
+
+  add(bytes: Uint8Array, from: number, to: number): void {
+    if (this.#count++ === 0) this.type = typeOf(bytes, from, to);
+    if (this.type === 'text') {
+      this.#out.line(bytes, from, to);
+      return;
+    }
+    const value = readNumber(bytes, from, to, this.type);
+    if (value === -1) {
+      this.#out = new Growing();
+      for (const number of this.#numbers) {
+        const text = bytesOf(textOf(number, this.type));
+        this.#out.line(text, 0, text.length);
       }
-      from = end;
+      this.#numbers = [];
+      this.type = 'text';
+      this.#out.line(bytes, from, to);
+      return;
     }
-    if (taken === literals.length && plain.startsWith('}}\n', from)) {
-      this.end = from + 3;
-      return true;
-    }
-    for (let index = 0; index < taken; index += 1) {
-      values[index]?.pop();
-      kinds[index]?.pop();
-    }
-    return false;
+    const difference = value - this.#before;
+    this.#before = value;
+    this.#numbers.push(value);
+    this.#out.varint(difference < 0 ? -2 * difference - 1 : 2 * difference);
   }
 
-  #readHead(timeText: string, stepText: string): boolean {
-    if (timeText !== this.#timeText) {
-      const time = readTime(timeText);
-      if (time === null) return false;
-      this.#stamp = time;
-      this.#timeText = timeText;
-    }
-    this.time = this.#stamp;
-    this.step = Number(stepText);
-    // A difference of two must be exact too.
-    return Math.abs(this.step) <= 2 ** 51 && String(this.step) === stepText && Number.isInteger(this.step);
-  }
-
-  /** A line of a template that it was not thought to be of, or of a new one. */
-  #readAny(at: number): Template | null {
-    LINE.lastIndex = at;
-    const inner = LINE.exec(this.#plain)?.[1];
-    if (inner === undefined) return null;
-    const keys: string[] = [];
-    for (let from = 0; from < inner.length; ) {
-      PAIR.lastIndex = from;
-      const pair = PAIR.exec(inner);
-      if (pair === null || keys.length >= MAX_KEYS) return null;
-      keys.push(pair[1] ?? '');
-      from = PAIR.lastIndex;
-    }
-    const name = keys.join('"');
-    let template = this.#templates.get(name);
-    if (template === undefined) {
-      if (this.#templates.size >= MAX_TEMPLATES) return null;
-      template = {
-        id: this.#templates.size + 1,
-        keys,
-        literals: keys.map((key, index) => `${index === 0 ? '' : ','}"${key}":`),
-        values: keys.map(() => []),
-        kinds: keys.map(() => []),
-        lines: 0,
-        step: 0,
-        next: undefined,
-      };
-      this.#templates.set(name, template);
-    }
-    return this.#readAs(template, at) ? template : null;
+  data(): Uint8Array {
+    return this.#out.done();
   }
 }
 
-/** Milliseconds, doubled; one more where whole seconds were written as Python does. Null where the text is not what it gives. */
-function readTime(text: string): number | null {
-  const time = Math.round(Number(text) * 1000) * 2;
-  if (!(time >= 0 && time <= 2 ** 51)) return null;
-  if (timeText(time) === text) return time;
-  return timeText(time + 1) === text ? time + 1 : null;
+function typeOf(bytes: Uint8Array, from: number, to: number): ColumnType {
+  if (readNumber(bytes, from, to, 'delta') !== -1) return 'delta';
+  return readNumber(bytes, from, to, 'thousandths') === -1 ? 'text' : 'thousandths';
 }
 
-function timeText(time: number): string {
-  const text = String(Math.floor(time / 2) / 1000);
-  return time % 2 === 1 ? `${text}.0` : text;
-}
-
-function readValue(text: string): { number: number; kind: number } | null {
-  const named = NAMES.get(text);
-  if (named !== undefined) return { number: 0, kind: named };
-  const number = Number(text);
-  if (!Number.isFinite(number)) return null;
-  if (valueText(number, AS_JAVASCRIPT) === text) return { number, kind: AS_JAVASCRIPT };
-  return valueText(number, AS_PYTHON) === text ? { number, kind: AS_PYTHON } : null;
-}
-
-function valueText(number: number, kind: number): string {
-  if (kind === AS_JAVASCRIPT) return Object.is(number, -0) ? '-0' : String(number);
-  if (kind === AS_PYTHON) return pythonText(number);
-  return NAMED.get(kind) ?? '';
-}
-
-/** A float as Python's `repr`: a point always, and exponents below 1e-4 and from 1e16 on, of two digits at least. */
-function pythonText(number: number): string {
-  const size = Math.abs(number);
-  if (Object.is(number, -0)) return '-0.0';
-  if (size !== 0 && (size < 1e-4 || size >= 1e16)) {
-    const [digits = '', exponent = ''] = number.toExponential().split('e');
-    return `${digits}e${exponent[0]}${exponent.slice(1).padStart(2, '0')}`;
+/** A number of this type, of thousandths in thousandths; -1 where it is not written as one, or below 0. */
+function readNumber(bytes: Uint8Array, from: number, to: number, type: 'delta' | 'thousandths'): number {
+  const point = type === 'delta' ? to : to - 4;
+  if (point <= from || to - from > 15) return -1;
+  if (bytes[from] === 0x30 && point > from + 1) return -1;
+  if (type === 'thousandths' && bytes[point] !== 0x2e) return -1;
+  let value = 0;
+  for (let at = from; at < to; at += 1) {
+    if (at === point) continue;
+    const digit = (bytes[at] ?? 0) - 0x30;
+    if (digit < 0 || digit > 9) return -1;
+    value = value * 10 + digit;
   }
-  const text = String(number);
-  return text.includes('.') ? text : `${text}.0`;
+  return value;
+}
+
+function textOf(value: number, type: 'delta' | 'thousandths'): string {
+  if (type === 'delta') return String(value);
+  return `${Math.floor(value / 1000)}.${String(value % 1000).padStart(3, '0')}`;
 }
 
 /**
- * The text again.
+ * The text of a piece again.
  * @param most bytes that it may have
- * @throws WaddleError `columns-invalid` where the body is none, or its text is longer
+ * @throws WaddleError `columns-invalid`
  */
 export function decodeColumns(body: Uint8Array, most: number): Uint8Array {
-  const source = new ByteSource(body, invalid);
-  if (source.number() !== VERSION) throw invalid('of another version');
-  const count = source.number();
-  if (count > MAX_TEMPLATES) throw invalid('too many templates');
-  const keys: string[][] = [];
-  for (let index = 0; index < count; index += 1) {
-    const many = source.number();
-    if (many > MAX_KEYS) throw invalid('too many keys');
-    keys.push(Array.from({ length: many }, () => latin(source.section())));
+  const form = body[0];
+  if (form === AS_IT_IS) {
+    const [text, ...more] = readSections(body.subarray(1));
+    if (text === undefined || more.length > 0) throw invalid('not one text');
+    if (text.length > most) throw invalid(`more than ${most} bytes`);
+    return text;
   }
-  const [runs, times, steps] = [source.part(), source.part(), source.part()];
-  const [kinds, values, verbatim] = [source.section(), source.section(), source.section()];
-  const tail = source.section();
-  source.end();
-
-  const lines = readRuns(runs, times.length);
-  const columns = columnsOf(keys, lines, kinds, values);
-  const out = new ByteSink();
-  let pending = '';
-  const give = (): void => {
-    if (out.length + pending.length > most) throw invalid(`more than ${most} bytes of text`);
-    out.latin(pending);
-    pending = '';
-  };
-  const place = keys.map(() => 0);
-  const last = keys.map(() => 0);
-  let time = 0;
-  let raw = 0;
-  for (const { id, length } of lines) {
-    if (id === 0) {
-      give();
-      let end = raw;
-      for (let index = 0; index < length; index += 1) {
-        end = verbatim.indexOf(10, end) + 1;
-        if (end === 0) throw invalid('it lacks a line');
+  if (form !== IN_COLUMNS) throw invalid('a form that is not known');
+  const [head, order, literal, ...data] = readSections(body.subarray(1));
+  if (head === undefined || order === undefined || literal === undefined)
+    throw invalid('a section is missing');
+  const { kinds, lines, bytes: plain } = readHeader(head, data.length);
+  if (plain > most) throw invalid(`more than ${most} bytes`);
+  if (order.length !== lines || lines > plain) throw invalid('its lines are not as many as it says');
+  let next = 0;
+  const readers = kinds.map(({ parts, columns }) => ({
+    parts: parts.map(bytesOf),
+    columns: columns.map((type) => new Reader(type, data[next++] ?? new Uint8Array())),
+  }));
+  const literals = new Reader('text', literal);
+  const out = new Writer(plain);
+  for (const kind of order) {
+    if (kind === LITERAL) literals.next(out);
+    else {
+      const reader = readers[kind];
+      if (reader === undefined) throw invalid('a line of no kind');
+      const { parts, columns } = reader;
+      for (let index = 0; index < parts.length; index += 1) {
+        if (index > 0) columns[index - 1]?.next(out);
+        out.bytes(parts[index] as Uint8Array);
       }
-      if (out.length + (end - raw) > most) throw invalid(`more than ${most} bytes of text`);
-      out.bytes(verbatim.subarray(raw, end));
-      raw = end;
-      continue;
     }
-    const names = keys[id - 1] ?? [];
-    const column = columns[id - 1] ?? [];
-    for (let index = 0; index < length; index += 1) {
-      time += times.signed();
-      const step = (last[id - 1] ?? 0) + steps.signed();
-      last[id - 1] = step;
-      const row = place[id - 1] ?? 0;
-      place[id - 1] = row + 1;
-      let inner = '';
-      for (let key = 0; key < names.length; key += 1) {
-        const values = column[key];
-        const value = valueText(values?.number[row] ?? 0, values?.kind[row] ?? 0);
-        inner += `${key === 0 ? '' : ','}"${names[key]}":${value}`;
-      }
-      pending += `{"k":"m","t":${timeText(time)},"s":${step},"v":{${inner}}}\n`;
-      if (pending.length > 65_536) give();
+    out.byte(NEWLINE);
+  }
+  return out.done();
+}
+
+/** So many bytes, and no more. */
+class Writer {
+  readonly #out: Uint8Array;
+  #at = 0;
+
+  constructor(length: number) {
+    this.#out = new Uint8Array(length);
+  }
+
+  byte(value: number): void {
+    if (this.#at >= this.#out.length) throw invalid('it holds more than it says');
+    this.#out[this.#at++] = value;
+  }
+
+  bytes(part: Uint8Array): void {
+    if (this.#at + part.length > this.#out.length) throw invalid('it holds more than it says');
+    for (let index = 0; index < part.length; index += 1) this.#out[this.#at++] = part[index] ?? 0;
+  }
+
+  done(): Uint8Array {
+    if (this.#at !== this.#out.length) throw invalid('it holds less than it says');
+    return this.#out;
+  }
+}
+
+/** One number, or text, of a column after the other. */
+class Reader {
+  readonly #type: ColumnType;
+  readonly #data: Uint8Array;
+  readonly #digits = new Uint8Array(24);
+  #at = 0;
+  #before = 0;
+
+  constructor(type: ColumnType, data: Uint8Array) {
+    this.#type = type;
+    this.#data = data;
+  }
+
+  next(out: Writer): void {
+    if (this.#type !== 'text') {
+      this.#number(out);
+      return;
+    }
+    const data = this.#data;
+    for (;;) {
+      const byte = data[this.#at++];
+      if (byte === undefined) throw invalid('a column that ends too soon');
+      if (byte === NEWLINE) return;
+      out.byte(byte);
     }
   }
-  give();
-  if (raw !== verbatim.length) throw invalid('it has lines that no run names');
-  if (out.length + tail.length > most) throw invalid(`more than ${most} bytes of text`);
-  return out.bytes(tail).done();
-}
 
-interface Column {
-  kind: Uint8Array;
-  number: Float64Array;
-}
-
-function readRuns(runs: ByteSource, mostLines: number): { id: number; length: number }[] {
-  const found: { id: number; length: number }[] = [];
-  let metrics = 0;
-  while (!runs.done) {
-    const [id, length] = [runs.number(), runs.number()];
-    if (id !== 0) metrics += length;
-    // Each takes a byte of the times at least.
-    if (metrics > mostLines) throw invalid('it has more lines than times');
-    found.push({ id, length });
+  #number(out: Writer): void {
+    let zigzag = 0;
+    let scale = 1;
+    for (;;) {
+      const byte = this.#data[this.#at++];
+      if (byte === undefined || scale > 2 ** 49) throw invalid('a column that ends too soon');
+      zigzag += (byte & 127) * scale;
+      if (byte < 128) break;
+      scale *= 128;
+    }
+    this.#before += zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2;
+    let rest = this.#before;
+    if (!(rest >= 0 && rest < 1e16)) throw invalid('a number that is none');
+    const digits = this.#digits;
+    let count = 0;
+    const thousandths = this.#type === 'thousandths';
+    do {
+      if (thousandths && count === 3) digits[count++] = 0x2e;
+      const tenth = Math.floor(rest / 10);
+      digits[count++] = 0x30 + rest - tenth * 10;
+      rest = tenth;
+    } while (rest > 0 || (thousandths && count < 5));
+    while (count > 0) out.byte(digits[--count] ?? 0);
   }
-  return found;
 }
 
-function columnsOf(
-  keys: readonly string[][],
-  runs: readonly { id: number; length: number }[],
-  kinds: Uint8Array,
-  values: Uint8Array,
-): Column[][] {
-  const lines = keys.map(() => 0);
-  for (const { id, length } of runs) {
-    if (id === 0) continue;
-    if (id > keys.length) throw invalid('a line of a template that is none');
-    lines[id - 1] = (lines[id - 1] ?? 0) + length;
+function readHeader(bytes: Uint8Array, sectionsLeft: number): Header {
+  let header: Header;
+  try {
+    header = JSON.parse(new TextDecoder().decode(bytes)) as Header;
+    const { kinds, lines, bytes: plain } = header;
+    const columns = kinds.reduce((sum, kind) => {
+      if (!kind.parts.every((part) => typeof part === 'string')) throw invalid('a kind without parts');
+      if (!kind.columns.every((type) => ['delta', 'thousandths', 'text'].includes(type)))
+        throw invalid('a column of no type');
+      if (kind.columns.length !== kind.parts.length - 1)
+        throw invalid('a kind whose columns are not its numbers');
+      return sum + kind.columns.length;
+    }, 0);
+    if (kinds.length > LITERAL || columns !== sectionsLeft || !isCount(lines) || !isCount(plain)) {
+      throw invalid('its header is not of its sections');
+    }
+  } catch (error) {
+    throw error instanceof WaddleError ? error : invalid('its header is not understood');
   }
-  let kindAt = 0;
-  let valueAt = 0;
-  const columns = keys.map((names, index) => {
-    const many = lines[index] ?? 0;
-    return names.map((): Column => {
-      const kind = kinds.subarray(kindAt, kindAt + many);
-      const planes = values.subarray(valueAt, valueAt + many * 8);
-      kindAt += many;
-      valueAt += many * 8;
-      if (kind.length < many || planes.length < many * 8) throw invalid('a column is too short');
-      return { kind, number: doublesOf(planes, many) };
-    });
-  });
-  if (kindAt !== kinds.length || valueAt !== values.length) throw invalid('its columns are too long');
-  return columns;
+  return header;
 }
 
-/** All first bytes of the doubles, then all second ones, and so on: what they share stands together. */
-function planesOf(column: readonly number[]): Uint8Array {
-  const doubles = new Uint8Array(Float64Array.from(column).buffer);
-  const planes = new Uint8Array(doubles.length);
-  const many = column.length;
-  for (let plane = 0; plane < 8; plane += 1) {
-    for (let row = 0; row < many; row += 1) planes[plane * many + row] = doubles[row * 8 + plane] ?? 0;
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function sections(form: number, pieces: readonly Uint8Array[]): Uint8Array {
+  const all: Uint8Array[] = [Uint8Array.of(form)];
+  for (const piece of pieces) {
+    const length = new Uint8Array(4);
+    new DataView(length.buffer).setUint32(0, piece.length);
+    all.push(length, piece);
   }
-  return planes;
+  return join(all);
 }
 
-function doublesOf(planes: Uint8Array, many: number): Float64Array {
-  const doubles = new Uint8Array(many * 8);
-  for (let plane = 0; plane < 8; plane += 1) {
-    for (let row = 0; row < many; row += 1) doubles[row * 8 + plane] = planes[plane * many + row] ?? 0;
+function join(pieces: readonly Uint8Array[]): Uint8Array {
+  const out = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    out.set(piece, at);
+    at += piece.length;
   }
-  return new Float64Array(doubles.buffer);
+  return out;
 }
 
-/** One character a byte, so that places in the text are places in the bytes. */
-function latin(bytes: Uint8Array): string {
+function readSections(body: Uint8Array): Uint8Array[] {
+  const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
+  const pieces: Uint8Array[] = [];
+  for (let at = 0; at < body.length; ) {
+    if (body.length - at < 4) throw invalid('it ends in a length');
+    const length = view.getUint32(at);
+    at += 4;
+    if (length > body.length - at) throw invalid('it ends in a section');
+    pieces.push(body.subarray(at, at + length));
+    at += length;
+  }
+  return pieces;
+}
+
+/** One character a byte: names of metrics need not be ASCII. */
+function latin1(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 }
 
-function fromLatin(text: string): Uint8Array {
+function bytesOf(text: string): Uint8Array {
   return Buffer.from(text, 'latin1');
 }
 
 function invalid(what: string): WaddleError {
   return new WaddleError(
     'columns-invalid',
-    `a journal in columns is not sound: ${what}`,
-    'Send it as plain text.',
+    `a piece in columns is not understood: ${what}`,
+    'See docs/remote.md for how columns are laid out; a piece may be sent as it is.',
+    { exitCode: 2 },
   );
 }
