@@ -1,7 +1,8 @@
-/** `waddle serve --collector`: the team's server over a folder. */
+/** `waddle serve --collector`: the team's server over a folder, or over PostgreSQL and S3. */
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
+import type { Backend } from '../collector/backend.ts';
 import { startCollector } from '../collector/collector.ts';
 import { makeCollectorFolder, openFolderBackend } from '../collector/folder-backend.ts';
 import { type LogFormat, makeLog } from '../collector/log.ts';
@@ -9,6 +10,7 @@ import { createToken } from '../collector/tokens.ts';
 import { isSystemError, WaddleError } from '../errors/waddle-error.ts';
 import { collectorFolder } from './collector-folder.ts';
 import { folderParts } from './collector-parts.ts';
+import { teamOf } from './collector-place.ts';
 import type { Context } from './context.ts';
 import { hangupWasIgnored } from './hangup.ts';
 import { inert } from './inert.ts';
@@ -22,6 +24,8 @@ export interface CollectorFlags {
   tlsKey?: string | undefined;
   log?: LogFormat | undefined;
   behindProxy?: boolean | undefined;
+  database?: string | undefined;
+  blobs?: string | undefined;
   allowHost?: string[] | undefined;
 }
 
@@ -30,9 +34,7 @@ const MAX_CONNECTIONS = 10_000;
 const FIRST_SPACE = 'default';
 
 export async function serveCollector(context: Context, flags: CollectorFlags): Promise<void> {
-  const folder = collectorFolder(context);
   const tls = readTls(context, flags);
-  makeCollectorFolder(folder);
   const log = makeLog(flags.log ?? (context.progress ? 'text' : 'json'), (line) => {
     if (!context.quiet) context.warn(line);
   });
@@ -40,13 +42,8 @@ export async function serveCollector(context: Context, flags: CollectorFlags): P
     log({ level: 'error', message: error instanceof Error ? error.message : String(error) });
     if (context.env.WADDLE_DEBUG) console.error(error);
   };
-  const backend = openFolderBackend(
-    folder,
-    folderParts({
-      env: context.env,
-      bug,
-      warn: (text) => log({ level: 'warn', message: text.trim() }),
-    }),
+  const { backend, place } = await openBackend(context, flags, bug, (text) =>
+    log({ level: 'warn', message: text.trim() }),
   );
   const host = flags.host ?? DEFAULT_HOST;
   const port = flags.port ?? DEFAULT_PORT;
@@ -77,10 +74,34 @@ export async function serveCollector(context: Context, flags: CollectorFlags): P
     await backend.close();
     throw listenError(error, host, port);
   }
-  announce(context, { host, port: server.port, tls: tls !== null, folder, first });
+  announce(context, { host, port: server.port, tls: tls !== null, place, first });
   await asked(context);
   log({ level: 'info', message: 'ending' });
   await server.end();
+}
+
+/** A folder's, or a team's over PostgreSQL and objects. `place` is what it is called. */
+async function openBackend(
+  context: Context,
+  flags: CollectorFlags,
+  bug: (error: unknown) => void,
+  warn: (text: string) => void,
+): Promise<{ backend: Backend; place: string }> {
+  const team = await teamOf(context, flags);
+  if (team !== null) {
+    const { openTeamBackend } = await import('../collector/team-backend.ts');
+    const { teamParts } = await import('./collector-team.ts');
+    return {
+      backend: await openTeamBackend(team.database, team.objects, teamParts({ env: context.env, bug })),
+      place: `PostgreSQL (${new URL(team.database).host})`,
+    };
+  }
+  const folder = collectorFolder(context);
+  makeCollectorFolder(folder);
+  return {
+    backend: openFolderBackend(folder, folderParts({ env: context.env, bug, warn })),
+    place: folder,
+  };
 }
 
 function readTls(
@@ -145,14 +166,14 @@ function announce(
     host,
     port,
     tls,
-    folder,
+    place,
     first,
-  }: { host: string; port: number; tls: boolean; folder: string; first: string | undefined },
+  }: { host: string; port: number; tls: boolean; place: string; first: string | undefined },
 ): void {
   const scheme = tls ? 'https' : 'http';
   const anyHost = host === '0.0.0.0' || host === '::';
   const url = `${scheme}://${anyHost ? hostname() : inUrl(host)}:${port}`;
-  context.say(`Waddle collects at ${url}/ in ${inert(folder)}\n`);
+  context.say(`Waddle collects at ${url}/ in ${inert(place)}\n`);
   if (first !== undefined) {
     context.say(
       `Its first token, an admin's of the space "${FIRST_SPACE}", is told this once:\n\n  ${first}\n\n` +

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { openFileRegistry } from '../collector/file-registry.ts';
 import { REGISTRY_FILE } from '../collector/folder-backend.ts';
-import type { Scope } from '../collector/registry.ts';
+import type { Registry, Scope } from '../collector/registry.ts';
 import { type DescribedToken, describeToken } from '../collector/token-routes.ts';
 import { createToken } from '../collector/tokens.ts';
 import { WaddleError } from '../errors/waddle-error.ts';
@@ -30,13 +30,27 @@ export interface Desk {
   close(): Promise<void>;
 }
 
-/** @param url of a collector that runs; without one it is the folder's */
-export function openDesk(context: Context, url: string | undefined): Desk {
-  return url === undefined ? folderDesk(context) : runningDesk(context, url);
+/** @param url of a collector that runs; without one it is the database's, or the folder's */
+export async function openDesk(
+  context: Context,
+  url: string | undefined,
+  database: string | undefined,
+): Promise<Desk> {
+  if (url !== undefined) return runningDesk(context, url);
+  const team = database ?? context.env.WADDLE_DATABASE;
+  if (team === undefined) {
+    return registryDesk(context, openFileRegistry(join(knownCollector(context), REGISTRY_FILE)));
+  }
+  const { openDatabase } = await import('../postgres/database.ts');
+  const { PostgresRegistry } = await import('../collector/postgres-registry.ts');
+  const opened = await openDatabase(team, { connections: 2 });
+  return {
+    ...registryDesk(context, new PostgresRegistry(opened)),
+    close: () => opened.close(),
+  };
 }
 
-function folderDesk(context: Context): Desk {
-  const registry = openFileRegistry(join(knownCollector(context), REGISTRY_FILE));
+function registryDesk(context: Context, registry: Registry): Desk {
   const now = () => context.now() / 1000;
   return {
     async create({ space = 'default', expires, maxBytes, maxSamples, ...asked }) {

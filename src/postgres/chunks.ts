@@ -6,6 +6,7 @@
  * so a sample is written anew a few times, not each time that its series grows, and a block is never more than a few
  * chunks.
  */
+import { setImmediate } from 'node:timers/promises';
 import type { Bucket } from '../store/bucket.ts';
 import { FAN_OUT, type SeriesState } from '../store/series.ts';
 import { decodeColumns, encodeColumns } from './column-codec.ts';
@@ -143,7 +144,9 @@ export class ChunkWriter {
       merged.map(({ run, seq0 }) => ({ id: idOf(run.series), level: run.level, seq0 })),
     );
     const chunks: Chunk[] = [];
-    for (const run of runs) {
+    for (const [index, run] of runs.entries()) {
+      // Others have questions meanwhile.
+      if (index % 16 === 15) await setImmediate();
       const id = idOf(run.series);
       const pieces = run.before.map((tail) => {
         const body = bodies.get(`${id}/${run.level}/${tail.seq0}`);

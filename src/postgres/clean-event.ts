@@ -25,7 +25,8 @@ function mayBeLong(text: string): boolean {
     const quote = text.indexOf('"', from);
     if (quote === -1) return false;
     const next = text.indexOf('"', quote + 1);
-    if (next === -1 || next - quote > LONGEST_KEY / 3) return true;
+    if (next === -1) return false;
+    if (next - quote > LONGEST_KEY / 3) return true;
     from = quote + 1;
   }
 }

@@ -40,18 +40,22 @@ export class Database {
    * Runs `work` in one transaction: all of it is kept, or where it throws, nothing. Names without a schema are of the
    * space, or of what all spaces share where it is null.
    * @param mode `snapshot`: reads one state of the database and writes nothing
+   * @param project of a snapshot: only its runs are there
    */
   async transaction<T>(
     space: string | null,
     work: (session: Session) => Promise<T>,
     mode: 'write' | 'snapshot' = 'write',
+    project: string | null = null,
   ): Promise<T> {
     const client = await this.connect();
     let broken: Error | undefined;
     try {
       const begin =
         mode === 'write' ? 'BEGIN' : 'BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY';
-      await client.query(`${begin}; SET LOCAL search_path TO ${schemaName(space)}`);
+      const path = project === null ? schemaName(space) : `${narrowName(space)}, ${schemaName(space)}`;
+      await client.query(`${begin}; SET LOCAL search_path TO ${path}`);
+      if (project !== null) await client.query("SELECT set_config('waddle.project', $1, true)", [project]);
       const result = await work(sessionOf(client));
       await client.query('COMMIT');
       return result;
@@ -97,8 +101,10 @@ export async function openDatabase(url: string, options: DatabaseOptions = {}): 
     application_name: 'waddle',
     keepAlive: true,
   });
-  // A connection that breaks while nobody uses it is replaced; who used it has its own error.
+  // A connection that breaks while nobody uses it is replaced; who used it has its own error, and between two of its
+  // statements the next one tells.
   pool.on('error', () => {});
+  pool.on('connect', (client) => client.on('error', () => {}));
   const database = new Database(pool, url);
   try {
     await migrate(database, null, INSTANCE_MIGRATIONS);
@@ -129,7 +135,10 @@ async function migrate(database: Database, space: string | null, steps: readonly
       await session.change(`CREATE TABLE ${schema}.version (version bigint NOT NULL)`);
       await session.change(`INSERT INTO ${schema}.version VALUES (0)`);
     }
-    for (const step of steps.slice(from)) await session.change(step);
+    const names = { $SPACE: schema, $NARROW: narrowName(space) };
+    for (const step of steps.slice(from)) {
+      await session.change(step.replaceAll(/\$SPACE|\$NARROW/g, (name) => names[name as keyof typeof names]));
+    }
     if (from === 0 && space !== null) {
       await session.change(
         `INSERT INTO meta (key, value) VALUES ('epoch', $1), ('revision', '0'), ('clock', '0'), ('changes_from', '0')`,
@@ -168,6 +177,11 @@ export function schemaName(space: string | null): string {
     );
   }
   return `"waddle_${space}"`;
+}
+
+/** Of the views that show one project; no space can be called so. */
+function narrowName(space: string | null): string {
+  return `"${schemaName(space).replaceAll('"', '')}.project"`;
 }
 
 /** A number of 31 bits for a name, the same in every collector: for advisory locks. */

@@ -11,16 +11,20 @@ export class PostgresEngine implements Engine {
   readonly #database: Database;
   readonly #listener: Listener;
   readonly #space: string;
+  readonly #project: string | null;
   readonly #ends = new Set<() => void>();
 
-  constructor(options: { database: Database; listener: Listener; space: string }) {
+  /** @param options.project the one whose runs are seen; without it all */
+  constructor(options: { database: Database; listener: Listener; space: string; project?: string | null }) {
     this.#database = options.database;
     this.#listener = options.listener;
     this.#space = options.space;
+    this.#project = options.project ?? null;
   }
 
   async answer<T>(question: Question<T>): Promise<T> {
-    return this.#database.transaction(this.#space, (session) => answerAll(session, question), 'snapshot');
+    const work = (session: Session) => answerAll(session, question);
+    return this.#database.transaction(this.#space, work, 'snapshot', this.#project);
   }
 
   onChange(changed: () => void): () => void {

@@ -109,6 +109,15 @@ export class Intake {
     return false;
   }
 
+  /** Takes in what has come of a run, at once, unless another does. */
+  async now(run: string): Promise<void> {
+    for (;;) {
+      const { state } = await this.#takeIn.run(this.#options.space, run);
+      if (state === 'done') return;
+      if (state === 'busy') await new Promise((wake) => setTimeout(wake, 10));
+    }
+  }
+
   /** What cannot be taken in now holds up no other run, and is tried again, less and less often. */
   async #postpone(run: string, error: unknown): Promise<void> {
     const { database, space, failed } = this.#options;

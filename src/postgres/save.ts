@@ -20,7 +20,12 @@ export async function saveChanges(
   await scratch.chunks.write(session, (series) => scratch.idOf(series));
   const revision = await nextRevision(session);
   const statements: { sql: string; value: string }[] = [];
-  for (const change of tables) statements.push(...statementsOf(change, revision));
+  for (const change of tables) {
+    const { table } = change;
+    const range = table === 'changes' ? ['seq0', 'seq1'] : table === 'console_changes' ? ['n0', 'n1'] : null;
+    if (range !== null) change.fresh = mergeRanges(change, range as [string, string]);
+    statements.push(...statementsOf(change, revision));
+  }
   await runTogether(session, statements);
   if (scratch.run === null) await applyTombstones(session, tables, revision);
   else if (tables.some(({ table, fresh }) => table === 'runs' && fresh.length > 0)) {
@@ -61,6 +66,21 @@ export async function finishRevision(
   await session.change('DELETE FROM changes WHERE revision <= $1', [floor]);
   await session.change('DELETE FROM console_changes WHERE revision <= $1', [floor]);
   await session.change("UPDATE meta SET value = $1 WHERE key = 'changes_from'", [String(floor)]);
+}
+
+/** What the scratch's own revisions brought, as one revision's: of each series or stream one range. */
+function mergeRanges({ fresh, key }: TableChange, [low, high]: [string, string]): Row[] {
+  const merged = new Map<string, Row>();
+  for (const row of fresh) {
+    const name = JSON.stringify(key.map((column) => (column === 'revision' ? 0 : row[column])));
+    const known = merged.get(name);
+    if (known === undefined) merged.set(name, { ...row });
+    else {
+      known[low] = Math.min(Number(known[low]), Number(row[low]));
+      known[high] = Math.max(Number(known[high]), Number(row[high]));
+    }
+  }
+  return [...merged.values()];
 }
 
 function statementsOf(change: TableChange, revision: number): { sql: string; value: string }[] {

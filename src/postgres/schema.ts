@@ -344,15 +344,72 @@ DROP INDEX param_leaves_key;
 CREATE INDEX param_leaves_key ON param_leaves (key, type, run);
 `;
 
-/** Of the schema of a space. */
-export const SPACE_MIGRATIONS: readonly string[] = [SPACE_1, SPACE_2];
+/** Views of the space's own tables, made once in its schema and once over the narrowed tables. */
+const VIEWS = SPACE_1.match(/CREATE VIEW [^;]*;/g)?.join('\n') ?? '';
+
+const OF_RUN = (column: string) =>
+  `EXISTS (SELECT 1 FROM runs own WHERE own.num = it.${column} AND own.project = current_setting('waddle.project'))`;
+/** How each table tells which project a row is of. Tables that are not here are reached by way of those that are. */
+const NARROWED: Record<string, string> = {
+  runs: "it.project = current_setting('waddle.project')",
+  tombstones:
+    "EXISTS (SELECT 1 FROM runs own WHERE own.id = it.run AND own.project = current_setting('waddle.project'))",
+  broken_lines: `EXISTS (SELECT 1 FROM journals j WHERE j.id = it.journal AND ${OF_RUN('run').replaceAll('it.', 'j.')})`,
+  changes: `EXISTS (SELECT 1 FROM series s WHERE s.id = it.series AND ${OF_RUN('run').replaceAll('it.', 's.')})`,
+  links: 'false',
+};
+for (const table of [
+  'params',
+  'param_leaves',
+  'tags',
+  'tag_facts',
+  'edits',
+  'series',
+  'metric_summaries',
+  'artifacts',
+  'console',
+  'warnings',
+  'attempts',
+  'kept_events',
+  'snapshots',
+  'environments',
+  'journals',
+  'console_changes',
+]) {
+  NARROWED[table] = OF_RUN('run');
+}
+
+/**
+ * A schema of views with the tables' names, $NARROW, which show the runs of one project (the setting `waddle.project`): so no
+ * query need know of it, and none can forget it.
+ */
+const NARROW_1 = `
+CREATE SCHEMA $NARROW;
+${Object.entries(NARROWED)
+  .map(([table, rule]) => `CREATE VIEW $NARROW.${table} AS SELECT it.* FROM ${table} it WHERE ${rule};`)
+  .join('\n')}
+SET LOCAL search_path TO $NARROW, $SPACE;
+${VIEWS.replaceAll('CREATE VIEW ', 'CREATE VIEW $NARROW.')}
+SET LOCAL search_path TO $SPACE;
+`;
+
+/** Of the schema of a space; `$SPACE` and `$NARROW` stand for its names. */
+export const SPACE_MIGRATIONS: readonly string[] = [SPACE_1 + NARROW_1, SPACE_2];
 
 const INSTANCE_1 = `
--- Quotas are NULL where there is none. "bytes" and "samples" are what the space holds.
+-- Quotas are NULL where there is none. "samples" have been taken in.
 CREATE TABLE spaces (
   name ${TEXT} PRIMARY KEY, created_at double precision NOT NULL,
-  quota_bytes bigint, quota_samples bigint, bytes bigint NOT NULL DEFAULT 0, samples bigint NOT NULL DEFAULT 0
+  quota_bytes bigint, quota_samples bigint, samples bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
+
+CREATE TABLE tokens (
+  id ${TEXT} PRIMARY KEY, hash bytea NOT NULL, name ${TEXT}, space ${TEXT} NOT NULL, project ${TEXT},
+  scope ${TEXT} NOT NULL, quota_bytes bigint, quota_samples bigint, created_at double precision NOT NULL,
+  expires_at double precision, revoked_at double precision, last_used_at double precision
+) ${ROOMY};
+
+CREATE TABLE secrets (name ${TEXT} PRIMARY KEY, value bytea NOT NULL);
 `;
 
 /** Of the schema `waddle`, which all spaces share. */

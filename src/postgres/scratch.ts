@@ -3,6 +3,7 @@
  * its work there; what it changed goes to PostgreSQL. It numbers runs, series, journals and artifacts for itself.
  */
 import type { SQLInputValue } from 'node:sqlite';
+import { setImmediate } from 'node:timers/promises';
 import { Applier, type Batch, type ReaderClock } from '../store/apply.ts';
 import { openStore, type Store } from '../store/open.ts';
 import type { SampleSink } from '../store/sample-tables.ts';
@@ -250,27 +251,31 @@ export class Scratch {
   }
 
   /**
-   * Applies in one transaction of its own, and tells what that changed. Ids of new rows are taken from the database, so the
+   * Applies piece by piece, with a pause after each for whoever else has something to do, and tells what all of it changed. Ids of new rows are taken from the database, so the
    * rows can be written as they are. Where the caller's transaction fails, the scratch is of no use any more.
    */
   async apply(
     session: Session,
-    work: (batch: Batch) => void,
+    works: readonly ((batch: Batch) => void)[],
   ): Promise<{ taken: Taken; changes: ScratchChanges }> {
     const watch = this.store.db.createSession();
-    let taken: Taken;
-    let revision: number | null;
+    const taken: Taken = { lines: 0, samples: 0 };
+    let changed = false;
     let found: RowChange[];
     try {
-      const applied = this.#applier.transact(work);
-      taken = { lines: applied.lines, samples: applied.samples };
-      revision = applied.revision;
+      for (const [index, work] of works.entries()) {
+        if (index > 0) await setImmediate();
+        const applied = this.#applier.transact(work);
+        taken.lines += applied.lines;
+        taken.samples += applied.samples;
+        changed ||= applied.revision !== null;
+      }
       found = readChangeset(watch.changeset());
     } finally {
       watch.close();
     }
     const clock = Number(this.store.meta('clock') ?? 0);
-    if (revision === null) return { taken, changes: { tables: [], clock: 0 } };
+    if (!changed) return { taken, changes: { tables: [], clock: 0 } };
     const tables = Map.groupBy(
       found.filter(({ table }) => !NOT_SAVED.has(table)),
       ({ table }) => table,

@@ -1,6 +1,8 @@
 /** Plain bytes of journals, as they were received: small pieces in the database, large ones as objects. */
-import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import type { Session } from './database.ts';
+
+const FAST = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 
 /** Where large segments are: names are unique for ever, an object never changes. */
 export interface SegmentObjects {
@@ -63,7 +65,7 @@ export async function readSegments(
 }
 
 export function packSegment(bytes: Uint8Array): Buffer {
-  return zstdCompressSync(bytes);
+  return zstdCompressSync(bytes, FAST);
 }
 
 /** @param length plain bytes that it has */

@@ -12,8 +12,10 @@ import { saveChanges } from './save.ts';
 import { Scratch } from './scratch.ts';
 import { readSegments, type Segment, type SegmentObjects } from './segments.ts';
 
-/** Plain bytes of one transaction, about 100,000 samples. */
-const TRANSACTION_BYTES = 4 * 1024 * 1024;
+/** Plain bytes of one transaction, some 50,000 samples. */
+const TRANSACTION_BYTES = 2 * 1024 * 1024;
+/** Plain bytes that are applied at a stretch: some 10 ms, in which nothing else is answered. */
+const STRETCH_BYTES = 128 * 1024;
 /** Weight of the scratches that are kept, in series, each about 2 KB. */
 const KEPT_WEIGHT = 20_000;
 
@@ -57,9 +59,9 @@ export class TakeIn {
         scratch.offsets(),
         this.#most,
       );
-      if (segments.length === 0) return { work: null, more: false };
+      if (segments.length === 0) return { work: [], more: false };
       await prepareConsole(session, scratch, segments);
-      return { work: (batch) => applySegments(batch, scratch.run, segments), more };
+      return { work: stretchesOf(scratch.run, segments), more };
     });
   }
 
@@ -67,7 +69,7 @@ export class TakeIn {
   async crash(space: string, run: string): Promise<TakenIn> {
     return this.#change(space, run, async (_, scratch) => {
       const row = scratch.store.prepare("SELECT num FROM runs WHERE status = 'running'").get();
-      return { work: row === undefined ? null : (batch) => batch.crash(Number(row.num)), more: false };
+      return { work: row === undefined ? [] : [(batch) => batch.crash(Number(row.num))], more: false };
     });
   }
 
@@ -77,7 +79,7 @@ export class TakeIn {
     look: (
       session: Session,
       scratch: Scratch,
-    ) => Promise<{ work: ((batch: Batch) => void) | null; more: boolean }>,
+    ) => Promise<{ work: ((batch: Batch) => void)[]; more: boolean }>,
   ): Promise<TakenIn> {
     const name = `${space}/${run}`;
     let scratch: Scratch | undefined;
@@ -93,7 +95,7 @@ export class TakeIn {
         const { work, more } = await look(session, scratch);
         let samples = 0;
         let revision: number | null = null;
-        if (work !== null) {
+        if (work.length > 0) {
           const { taken, changes } = await scratch.apply(session, work);
           samples = taken.samples;
           if (changes.tables.length > 0) {
@@ -173,14 +175,27 @@ function* linesOf({ at, bytes }: Segment, from: number): Generator<{ start: numb
   }
 }
 
-function applySegments(batch: Batch, run: string | null, segments: readonly Segment[]): void {
-  for (const segment of segments) {
-    const journal = batch.journal(run, segment.writer);
-    for (const { start, text } of linesOf(segment, journal.offset)) {
-      batch.apply(journal, start, readLine(text));
+/** Work of some 10 ms each: whole lines of one segment. */
+function stretchesOf(run: string | null, segments: readonly Segment[]): ((batch: Batch) => void)[] {
+  const works: ((batch: Batch) => void)[] = [];
+  for (const { writer, at, bytes } of segments) {
+    for (let from = 0; from < bytes.length; ) {
+      const newline = bytes.indexOf(10, Math.min(bytes.length - 1, from + STRETCH_BYTES));
+      const to = newline === -1 ? bytes.length : newline + 1;
+      const stretch = { writer, at: at + from, bytes: bytes.subarray(from, to) };
+      works.push((batch) => applyStretch(batch, run, stretch));
+      from = to;
     }
-    batch.advance(journal, segment.at + segment.bytes.length);
   }
+  return works;
+}
+
+function applyStretch(batch: Batch, run: string | null, stretch: Segment): void {
+  const end = stretch.at + stretch.bytes.length;
+  const journal = batch.journal(run, stretch.writer);
+  if (end <= journal.offset) return;
+  for (const { start, text } of linesOf(stretch, journal.offset)) batch.apply(journal, start, readLine(text));
+  batch.advance(journal, end);
 }
 
 function readLine(text: string): ParsedLine {

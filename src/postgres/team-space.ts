@@ -42,6 +42,8 @@ const MANIFEST_BYTES = 64 * 1024 * 1024;
 const MANIFEST_FILES = 1_000_000;
 const PAGE = 1000;
 const MAX_BASES = 50;
+/** Milliseconds that a list waits for what is being taken in. */
+const SETTLE_MS = 1500;
 
 export interface TeamSpaceOptions {
   database: Database;
@@ -137,7 +139,20 @@ export class TeamSpace implements Space {
     return digests;
   }
 
+  /** Until what was received before is taken in, or has had its time. */
+  async #settled(): Promise<void> {
+    const deadline = performance.now() + SETTLE_MS;
+    while (performance.now() < deadline) {
+      const waiting = await this.#read((session) =>
+        session.rows('SELECT 1 FROM work WHERE failed = 0 LIMIT 1'),
+      );
+      if (waiting.length === 0) return;
+      await new Promise((wake) => setTimeout(wake, 20));
+    }
+  }
+
   async list(query: ListQuery) {
+    await this.#settled();
     const { project, since, filter, after, limit = PAGE } = query;
     const wanted = Math.min(limit, PAGE);
     const among =
@@ -453,6 +468,28 @@ export class TeamSpace implements Space {
     const project = String(known.project);
     const part = await this.#treesOf(project).read(run, project, tree, have, from.get(tree) ?? 0);
     return part === null ? [] : [part];
+  }
+
+  /** A git dir of this machine that holds these trees of a project, as far as they are here. */
+  async codeDir(project: string, trees: readonly string[]): Promise<string> {
+    const format = trees[0]?.length === 64 ? 'sha256' : 'sha1';
+    const gitDir = await openPrivateRepository(
+      join(this.#options.scratch, projectName(project), 'git'),
+      format,
+    );
+    for (const tree of trees) await this.#treesOf(project).fetch(gitDir, project, tree);
+    return gitDir;
+  }
+
+  /** Bytes of a blob that is there, of a project or of any; null where it is not. */
+  async blobSize(project: string | null, sha256: string): Promise<number | null> {
+    const [row] = await this.#read((session) =>
+      session.rows(
+        'SELECT size FROM blobs WHERE sha256 = $1 AND ($2::text IS NULL OR project = $2) LIMIT 1',
+        [sha256, project],
+      ),
+    );
+    return row === undefined ? null : Number(row.size);
   }
 
   /** Bytes and samples that are held; of one project without packs. */

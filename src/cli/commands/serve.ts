@@ -54,6 +54,11 @@ export function define(command: Command, context: Context): void {
     )
     .option('--open', 'open the dashboard in the browser')
     .option('--collector', "serve a team: what others push, in a folder of the collector's own (--dir)")
+    .option(
+      '--database <url>',
+      'of a collector: keep what is known in this PostgreSQL (default: files in its folder)',
+    )
+    .option('--blobs <place>', 'with --database: keep what is large in s3://bucket/prefix, or in this folder')
     .option('--tls-cert <file>', 'of a collector: speak TLS with this certificate (PEM, with its chain)')
     .option('--tls-key <file>', "of a collector: the certificate's key")
     .option('--behind-proxy', 'of a collector: believe X-Forwarded-For and X-Forwarded-Proto')

@@ -13,6 +13,7 @@ import { type Desk, openDesk } from '../token-desk.ts';
 
 interface Flags {
   url?: string;
+  database?: string;
   json?: boolean;
 }
 
@@ -35,6 +36,7 @@ export function define(command: Command, context: Context): void {
       .command(name)
       .description(description)
       .option('--url <url>', 'the collector that runs there')
+      .option('--database <url>', 'the collectors over this PostgreSQL (default: WADDLE_DATABASE)')
       .option('--json', 'print JSON');
 
   sub('create', 'Makes a token and prints it, this once.')
@@ -69,7 +71,7 @@ export function define(command: Command, context: Context): void {
 }
 
 async function atDesk(context: Context, flags: Flags, work: (desk: Desk) => Promise<void>): Promise<void> {
-  const desk = openDesk(context, flags.url);
+  const desk = await openDesk(context, flags.url, flags.database);
   try {
     await work(desk);
   } finally {

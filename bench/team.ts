@@ -1,0 +1,159 @@
+/**
+ * A collector over PostgreSQL under load: `node bench/team.ts [clients] [samples of each]`. Clients push runs as fast as they
+ * are taken, while somebody looks at charts. Says the samples taken in a second, from the first piece to the last row, the
+ * times of the chart queries meanwhile, the bytes of a sample in PostgreSQL, and the greatest memory of the collector.
+ * PostgreSQL, the collector, the clients and the reader share this machine.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { newRunId } from '../src/events/ids.ts';
+import { openHttpSpace } from '../src/sync/http-space.ts';
+import { JournalHasher } from '../src/sync/journal-hash.ts';
+import type { JournalPiece } from '../src/sync/space.ts';
+import { startPostgres } from '../test/support/postgres.ts';
+import { ended, freePort, Sandbox, until, WADDLE } from '../test/support/sandbox.ts';
+
+const [clients = 8, each = 500_000] = process.argv.slice(2).map(Number);
+const KEYS = 10;
+const PIECE_BYTES = 1024 * 1024;
+
+/** Losses as a training run has them: 10 metrics a step, single precision. */
+function journalOf(run: string, samples: number): JournalPiece[] {
+  const writer = `job-${run.slice(0, 8)}`;
+  const head = {
+    t: 1_764_000_000,
+    k: 'open',
+    format: 1,
+    writer,
+    role: 'job',
+    run,
+    host: 'bench',
+    user: 'ada',
+    pid: 1,
+  };
+  let text = `${JSON.stringify({ ...head, client: 'bench', attempt: writer })}\n`;
+  text += `${JSON.stringify({ k: 'start', t: 1_764_000_000, id: run, attempt: writer, name: run, project: 'bench' })}\n`;
+  const pieces: JournalPiece[] = [];
+  const hasher = new JournalHasher();
+  const cut = () => {
+    const bytes = Buffer.from(text);
+    const [offset, before] = [hasher.length, hasher.root()];
+    pieces.push({ run, writer, offset, before, bytes, root: hasher.update(bytes).root() });
+    text = '';
+  };
+  for (let step = 0; step < samples / KEYS; step += 1) {
+    const values: string[] = [];
+    for (let key = 0; key < KEYS; key += 1) {
+      const value = Math.fround(Math.exp(-step / 9000) + 0.05 * Math.random() + key);
+      values.push(`"metric${key}":${value}`);
+    }
+    text += `{"k":"m","t":${(1_764_000_000 + step / 10).toFixed(3)},"s":${step},"v":{${values.join(',')}}}\n`;
+    if (text.length > PIECE_BYTES) cut();
+  }
+  cut();
+  return pieces;
+}
+
+/** Greatest memory (MiB) of a process and its children so far. */
+function peakMemory(pid: number): number {
+  let most = 0;
+  for (const entry of readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    try {
+      const status = readFileSync(`/proc/${entry}/status`, 'utf8');
+      const parent = Number(/PPid:\s+(\d+)/.exec(status)?.[1]);
+      if (Number(entry) !== pid && parent !== pid) continue;
+      most = Math.max(most, Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024);
+    } catch {
+      // It has ended.
+    }
+  }
+  return most;
+}
+
+function quantile(sorted: readonly number[], part: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0;
+}
+
+const postgres = await startPostgres();
+if ('missing' in postgres) throw new Error(postgres.missing);
+const sandbox = new Sandbox();
+try {
+  const database = await postgres.database('bench');
+  Object.assign(sandbox.env, { WADDLE_DATABASE: database, WADDLE_BLOBS: `${sandbox.folder}/objects` });
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const collector = sandbox.start(WADDLE, ['serve', '--collector', '--port', String(port), '--log', 'json']);
+  await until(
+    async () => (await fetch(`${url}/readyz`).catch(() => null))?.ok === true,
+    'the collector answers',
+  );
+  const { token } = sandbox.json<{ token: string }>('token', 'create');
+  const runs = Array.from({ length: clients }, () => newRunId());
+  const journals = runs.map((run) => journalOf(run, each));
+  const total = clients * each;
+  const rows = async (sql: string) => {
+    const { default: pg } = await import('pg');
+    const client = new pg.Client({ connectionString: database });
+    await client.connect();
+    const result = await client.query<Record<string, unknown>>(sql);
+    await client.end();
+    return result.rows;
+  };
+
+  const times: number[] = [];
+  let looking = true;
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+  const look = async () => {
+    for (let turn = 0; looking; turn += 1) {
+      const run = runs[turn % runs.length];
+      const began = performance.now();
+      const body = JSON.stringify({ series: [{ run, key: `metric${turn % KEYS}` }], points: 1000 });
+      const answer = await fetch(`${url}/api/series`, { method: 'POST', headers, body });
+      await answer.arrayBuffer();
+      if (answer.ok) times.push(performance.now() - began);
+      await new Promise((wake) => setTimeout(wake, 20));
+    }
+  };
+  const looker = look();
+  const began = performance.now();
+  let sent = 0;
+  await Promise.all(
+    journals.map(async (pieces) => {
+      const space = await openHttpSpace({ url, token, userAgent: 'bench' });
+      for (const piece of pieces) {
+        const [result] = await space.writeJournals([piece]);
+        if (result?.ok !== true) throw new Error(JSON.stringify(result));
+      }
+      await space.close();
+      sent = Math.max(sent, performance.now() - began);
+    }),
+  );
+  const taken = async () => Number((await rows('SELECT sum(count) AS n FROM waddle_default.series'))[0]?.n);
+  while ((await taken()) < total) await new Promise((wake) => setTimeout(wake, 50));
+  const took = performance.now() - began;
+  looking = false;
+  await looker;
+  times.sort((a, b) => a - b);
+  const [size] = await rows(`SELECT
+    pg_total_relation_size('waddle_default.sample_chunks') AS samples,
+    pg_total_relation_size('waddle_default.rollup_chunks') AS rollups,
+    (SELECT sum(length(body)) FROM waddle_default.sample_chunks) AS sample_bodies,
+    (SELECT sum(length(body)) FROM waddle_default.rollup_chunks) AS rollup_bodies,
+    (SELECT coalesce(sum(length(body)), 0) FROM waddle_default.segments) AS segments`);
+  const perSample = (name: string) => (Number(size?.[name]) / total).toFixed(2);
+  console.log(
+    [
+      `${clients} clients, ${total} samples, ${journals.flat().reduce((sum, { bytes }) => sum + bytes.length, 0)} bytes`,
+      `acknowledged: ${Math.round(total / (sent / 1000))} samples/s; taken in: ${Math.round(total / (took / 1000))} samples/s`,
+      `chart queries meanwhile: ${times.length}, median ${quantile(times, 0.5).toFixed(1)} ms, 99 %: ${quantile(times, 0.99).toFixed(1)} ms`,
+      `bytes a sample: samples ${perSample('sample_bodies')}, rollups ${perSample('rollup_bodies')}, both on disk ` +
+        `${((Number(size?.samples) + Number(size?.rollups)) / total).toFixed(2)}, journals kept inline ${perSample('segments')}`,
+      `memory of the collector at most: ${peakMemory(collector.pid ?? 0).toFixed(0)} MiB`,
+    ].join('\n'),
+  );
+  collector.kill('SIGTERM');
+  await ended(collector);
+} finally {
+  await sandbox.remove();
+  await postgres.remove();
+}

@@ -1,0 +1,45 @@
+/** Where a team's collectors keep things: `--database` and `--blobs`, else WADDLE_DATABASE and WADDLE_BLOBS. */
+import { mkdirSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { ObjectStore } from '../blobs/object-store.ts';
+import { WaddleError } from '../errors/waddle-error.ts';
+import type { Context } from './context.ts';
+
+/** Null where there is no database: the collector keeps files. @throws WaddleError `blobs-missing`, `blobs-invalid` */
+export async function teamOf(
+  context: Context,
+  flags: { database?: string | undefined; blobs?: string | undefined },
+): Promise<{ database: string; objects: ObjectStore } | null> {
+  const database = flags.database ?? context.env.WADDLE_DATABASE;
+  const blobs = flags.blobs ?? context.env.WADDLE_BLOBS;
+  if (database === undefined) {
+    if (flags.blobs === undefined) return null;
+    throw new WaddleError('database-missing', '--blobs goes with --database', 'Give both, or neither.', {
+      exitCode: 2,
+    });
+  }
+  if (!URL.canParse(database) || !/^postgres(?:ql)?:$/.test(new URL(database).protocol)) {
+    throw new WaddleError(
+      'database-invalid',
+      'the database is not named by a URL of PostgreSQL',
+      'Write postgres://user:password@host:5432/name.',
+      { exitCode: 2 },
+    );
+  }
+  if (blobs === undefined) {
+    throw new WaddleError(
+      'blobs-missing',
+      'a collector over PostgreSQL needs a place for what is large',
+      'Add --blobs s3://bucket/prefix, or --blobs FOLDER on a disk that all collectors share.',
+      { exitCode: 2 },
+    );
+  }
+  if (blobs.startsWith('s3:')) {
+    const { openS3Objects, readS3Url } = await import('../blobs/s3-objects.ts');
+    return { database, objects: await openS3Objects(readS3Url(blobs, context.env)) };
+  }
+  const { FolderObjects } = await import('../blobs/folder-objects.ts');
+  const folder = resolve(context.cwd, blobs.replace(/^file:\/\//, ''));
+  mkdirSync(folder, { recursive: true });
+  return { database, objects: new FolderObjects(folder) };
+}

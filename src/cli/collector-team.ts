@@ -1,0 +1,40 @@
+/** What a collector over PostgreSQL is given: git and the page. */
+import { join } from 'node:path';
+import type { TeamParts } from '../collector/team-backend.ts';
+import { WaddleError } from '../errors/waddle-error.ts';
+import { diffTrees } from '../git/diff.ts';
+import { DASHBOARD_FOLDER } from './program-files.ts';
+import { VERSION } from './version.ts';
+
+export function teamParts({
+  env,
+  bug,
+}: {
+  env: Record<string, string | undefined>;
+  bug(error: unknown): void;
+}): TeamParts {
+  return {
+    version: VERSION,
+    dashboard: DASHBOARD_FOLDER,
+    env,
+    diff: async (space, projects, from, to) => {
+      const [a, b] = [from.snapshot[from.at] ?? null, to.snapshot[to.at] ?? null];
+      if (a === b) return '';
+      try {
+        const gitDir = await space.codeDir(projects[0], a === null ? [] : [a]);
+        const other = await space.codeDir(projects[1], b === null ? [] : [b]);
+        const objects = other === gitDir ? undefined : join(other, 'objects');
+        return await diffTrees({ gitDir, a, b, env, objects });
+      } catch (error) {
+        if (error instanceof WaddleError && error.code.endsWith('-unreachable')) throw error;
+        throw new WaddleError(
+          'code-missing',
+          'the code of both sides is not here',
+          'The commit that a run began from does not travel; its own code does, where it was pushed.',
+          { cause: error },
+        );
+      }
+    },
+    bug,
+  };
+}

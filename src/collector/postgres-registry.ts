@@ -1,0 +1,128 @@
+/** The registry in PostgreSQL: every collector of the database sees it at once. */
+import { randomBytes } from 'node:crypto';
+import { type Database, openSpaceSchema, type Row } from '../postgres/database.ts';
+import type { Quota, Registry, Scope, SpaceRecord, TokenRecord } from './registry.ts';
+import { checkSpaceName } from './tokens.ts';
+
+/** A use is written down at most so often, in seconds. */
+const USED_EVERY_S = 60;
+
+export class PostgresRegistry implements Registry {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  #rows(text: string, ...values: unknown[]): Promise<Row[]> {
+    return this.#database.transaction(null, (session) => session.rows(text, values));
+  }
+
+  async addSpace(name: string): Promise<SpaceRecord> {
+    checkSpaceName(name);
+    await openSpaceSchema(this.#database, name);
+    const record = await this.findSpace(name);
+    if (record === null) throw new Error(`the space ${name} was not made`);
+    return record;
+  }
+
+  async findSpace(name: string): Promise<SpaceRecord | null> {
+    const [row] = await this.#rows('SELECT * FROM spaces WHERE name = $1', name);
+    return row === undefined ? null : spaceOf(row);
+  }
+
+  async listSpaces(): Promise<SpaceRecord[]> {
+    return (await this.#rows('SELECT * FROM spaces ORDER BY name')).map(spaceOf);
+  }
+
+  async setQuota(space: string, { bytes, samples }: Quota): Promise<void> {
+    await this.#rows(
+      'UPDATE spaces SET quota_bytes = $1, quota_samples = $2 WHERE name = $3',
+      bytes,
+      samples,
+      space,
+    );
+  }
+
+  async addToken(token: TokenRecord): Promise<void> {
+    const { id, hash, name, space, project, scope, quota, createdAt, expiresAt } = token;
+    await this.#rows(
+      `INSERT INTO tokens (id, hash, name, space, project, scope, quota_bytes, quota_samples, created_at, expires_at)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+      ...[id, hash, name, space, project, scope, quota.bytes, quota.samples, createdAt, expiresAt],
+    );
+  }
+
+  async findToken(id: string): Promise<TokenRecord | null> {
+    const [row] = await this.#rows('SELECT * FROM tokens WHERE id = $1', id);
+    return row === undefined ? null : tokenOf(row);
+  }
+
+  async listTokens(space?: string): Promise<TokenRecord[]> {
+    const rows = await this.#rows(
+      'SELECT * FROM tokens WHERE $1::text IS NULL OR space = $1 ORDER BY created_at, id',
+      space ?? null,
+    );
+    return rows.map(tokenOf);
+  }
+
+  async revokeToken(id: string, at: number): Promise<boolean> {
+    const rows = await this.#rows(
+      'UPDATE tokens SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL RETURNING id',
+      at,
+      id,
+    );
+    return rows.length > 0;
+  }
+
+  async tokenUsed(id: string, at: number): Promise<void> {
+    await this.#rows(
+      'UPDATE tokens SET last_used_at = $1 WHERE id = $2 AND coalesce(last_used_at, 0) < $1::float8 - $3::float8',
+      at,
+      id,
+      USED_EVERY_S,
+    );
+  }
+
+  async secret(): Promise<Buffer> {
+    await this.#rows("INSERT INTO secrets VALUES ('cookies', $1) ON CONFLICT DO NOTHING", randomBytes(32));
+    const [row] = await this.#rows("SELECT value FROM secrets WHERE name = 'cookies'");
+    if (!(row?.value instanceof Uint8Array)) throw new Error('the registry has no secret');
+    return Buffer.from(row.value);
+  }
+
+  /** The database is not this one's to close. */
+  async close(): Promise<void> {}
+}
+
+function spaceOf(row: Row): SpaceRecord {
+  return { name: String(row.name), quota: quotaOf(row), createdAt: Number(row.created_at) };
+}
+
+function tokenOf(row: Row): TokenRecord {
+  return {
+    id: String(row.id),
+    hash: Buffer.from(row.hash as Uint8Array),
+    name: textOf(row.name),
+    space: String(row.space),
+    project: textOf(row.project),
+    scope: String(row.scope) as Scope,
+    quota: quotaOf(row),
+    createdAt: Number(row.created_at),
+    expiresAt: numberOf(row.expires_at),
+    revokedAt: numberOf(row.revoked_at),
+    lastUsedAt: numberOf(row.last_used_at),
+  };
+}
+
+function quotaOf(row: Row): Quota {
+  return { bytes: numberOf(row.quota_bytes), samples: numberOf(row.quota_samples) };
+}
+
+function textOf(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
+}
+
+function numberOf(value: unknown): number | null {
+  return typeof value === 'number' ? value : null;
+}

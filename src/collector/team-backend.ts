@@ -1,0 +1,244 @@
+/** Spaces in PostgreSQL and objects. A collector over these keeps nothing: any number of them may serve one team. */
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import type { ObjectStore } from '../blobs/object-store.ts';
+import { WaddleError } from '../errors/waddle-error.ts';
+import { eventTime } from '../events/line.ts';
+import type { Event } from '../events/schema.ts';
+import { JournalWriter } from '../journal/writer.ts';
+import { type Database, openDatabase, openSpaceSchema } from '../postgres/database.ts';
+import { PostgresEngine } from '../postgres/engine.ts';
+import { Intake } from '../postgres/intake.ts';
+import { Listener } from '../postgres/listener.ts';
+import { blobKey, TeamSpace } from '../postgres/team-space.ts';
+import { type App, buildApp } from '../server/app.ts';
+import type { BlobSource } from '../server/blob-source.ts';
+import type { ChangeLog } from '../server/edits.ts';
+import type { CodeSide } from '../server/options.ts';
+import { EMPTY_ROOT, JournalHasher } from '../sync/journal-hash.ts';
+import type { Backend, RoutesOf, SpaceHome } from './backend.ts';
+import { PostgresRegistry } from './postgres-registry.ts';
+
+/** What the collector is given: git and the page are not its business. */
+export interface TeamParts {
+  version: string;
+  /** The folder of the built page. */
+  dashboard: string;
+  env: Record<string, string | undefined>;
+  /** @param projects of the two sides */
+  diff(space: TeamSpace, projects: readonly [string, string], from: CodeSide, to: CodeSide): Promise<string>;
+  bug(error: unknown): void;
+}
+
+const CHUNK_BYTES = 4 * 1024 * 1024;
+const CONNECTIONS = 20;
+/** How long PostgreSQL is waited for at the start, in milliseconds. */
+const START_MS = 60_000;
+
+/** @throws WaddleError `database-unreachable`, `database-denied`, `store-newer` */
+export async function openTeamBackend(url: string, objects: ObjectStore, parts: TeamParts): Promise<Backend> {
+  const database = await reach(url);
+  const listener = new Listener(database);
+  const registry = new PostgresRegistry(database);
+  // Of this process alone, and gone with it: git's repositories, made again from the objects.
+  const scratch = mkdtempSync(join(tmpdir(), 'waddle-collector-'));
+  // What others received is taken in too, by whoever is free.
+  const intakes = new Map<string, Intake>();
+  const intakeOf = async (space: string): Promise<Intake> => {
+    let intake = intakes.get(space);
+    if (intake === undefined) {
+      await openSpaceSchema(database, space);
+      intake = intakes.get(space) ?? new Intake({ database, listener, objects, space, failed: parts.bug });
+      intakes.set(space, intake);
+    }
+    return intake;
+  };
+  try {
+    for (const { name } of await registry.listSpaces()) await intakeOf(name);
+  } catch (error) {
+    await listener.close();
+    await database.close();
+    throw error;
+  }
+  return {
+    registry,
+    open: async (name, routes) => {
+      const intake = await intakeOf(name);
+      return new TeamHome({
+        name,
+        database,
+        listener,
+        objects,
+        intake,
+        parts,
+        routes,
+        scratch: join(scratch, name),
+      });
+    },
+    async check() {
+      await database.transaction(null, (session) => session.rows('SELECT 1'));
+    },
+    async close() {
+      for (const intake of intakes.values()) await intake.close();
+      await listener.close();
+      await database.close();
+      rmSync(scratch, { recursive: true, force: true });
+    },
+  };
+}
+
+/** PostgreSQL may be starting too, or starting again. */
+async function reach(url: string): Promise<Database> {
+  const deadline = performance.now() + START_MS;
+  for (;;) {
+    try {
+      return await openDatabase(url, { connections: CONNECTIONS });
+    } catch (error) {
+      const passing = error instanceof WaddleError && error.code === 'database-unreachable';
+      if (!passing || performance.now() > deadline) throw error;
+      await new Promise((wake) => setTimeout(wake, 250));
+    }
+  }
+}
+
+interface HomeOptions {
+  name: string;
+  database: Database;
+  listener: Listener;
+  objects: ObjectStore;
+  intake: Intake;
+  parts: TeamParts;
+  routes: RoutesOf;
+  scratch: string;
+}
+
+class TeamHome implements SpaceHome {
+  readonly name: string;
+  readonly space: TeamSpace;
+  readonly #options: HomeOptions;
+  readonly #apps = new Map<string | null, Promise<App>>();
+  readonly #open: App[] = [];
+
+  constructor(options: HomeOptions) {
+    this.name = options.name;
+    this.#options = options;
+    const { database, listener, objects, name, scratch, parts } = options;
+    this.space = new TeamSpace({ database, listener, objects, space: name, scratch, env: parts.env });
+  }
+
+  projectsOf(runs: readonly string[]): Promise<Map<string, string>> {
+    return this.space.projectsOf(runs);
+  }
+
+  usage(project: string | null): Promise<{ bytes: number; samples: number }> {
+    return this.space.usage(project);
+  }
+
+  app(project: string | null): Promise<App> {
+    let app = this.#apps.get(project);
+    if (app === undefined) {
+      app = this.#build(project);
+      this.#apps.set(project, app);
+    }
+    return app;
+  }
+
+  async #build(project: string | null): Promise<App> {
+    const { name, database, listener, parts, routes } = this.#options;
+    const app = await buildApp({
+      version: parts.version,
+      identity: createHash('sha256').update(`${name}\0${database.url}`).digest('hex').slice(0, 32),
+      folder: name,
+      engine: new PostgresEngine({ database, listener, space: name, project }),
+      blobs: this.#blobs(project),
+      changes: this.#changes(),
+      diff: async (from, to) => {
+        const projects = await this.projectsOf([from.run, to.run]);
+        const both = [projects.get(from.run) ?? '', projects.get(to.run) ?? ''] as const;
+        return parts.diff(this.space, both, from, to);
+      },
+      routes: routes(this, project),
+      dashboard: parts.dashboard,
+      access: { host: '', allowedHosts: [], token: null, cookie: 'waddle_none', handedIn: true },
+      ports: { http: 0, ws: null },
+      held: false,
+      bug: parts.bug,
+    });
+    await app.http.ready();
+    this.#open.push(app);
+    return app;
+  }
+
+  #blobs(project: string | null): BlobSource {
+    const { objects } = this.#options;
+    const size = (sha256: string) => this.space.blobSize(project, sha256);
+    return {
+      size,
+      read: async (sha256, { start, end }) => {
+        if ((await size(sha256)) === null) return null;
+        return Readable.from(
+          (async function* () {
+            for (let at = start; at <= end; at += CHUNK_BYTES) {
+              const bytes = await objects.get(blobKey(sha256), at, Math.min(CHUNK_BYTES, end + 1 - at));
+              if (bytes === null) throw new Error(`an object is gone: ${sha256}`);
+              yield bytes;
+            }
+          })(),
+        );
+      },
+    };
+  }
+
+  /** Each change is a journal of its own, as if it had been pushed. */
+  #changes(): ChangeLog {
+    const { intake, parts } = this.#options;
+    const append = async (run: string | null, events: readonly Event[]): Promise<void> => {
+      const folder = mkdtempSync(join(tmpdir(), 'waddle-change-'));
+      let bytes: Buffer;
+      let writer: string;
+      try {
+        const role = run === null ? 'project' : 'edits';
+        const journal = JournalWriter.open({
+          folder,
+          role,
+          run,
+          client: `waddle-collector ${parts.version}`,
+        });
+        journal.append(...events);
+        journal.close();
+        writer = journal.name;
+        bytes = readFileSync(journal.path);
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
+      const root = new JournalHasher().update(bytes).root();
+      const piece = { run, writer, offset: 0, before: EMPTY_ROOT, root, bytes, apply: true };
+      const [result] = await this.space.writeJournals([piece]);
+      if (result?.ok !== true) {
+        const message = result?.message ?? 'the database did not take it';
+        throw new WaddleError('not-written', `the change could not be written: ${message}`, 'Try again.');
+      }
+      await intake.now(run ?? '').catch(parts.bug);
+    };
+    return {
+      append: async (changes) => {
+        for (const { run, events } of changes) await append(run, events);
+      },
+      // No process of this machine has to do with a run: a pull brings the request to the one that has.
+      stop: (run, grace) => append(run, [{ k: 'stop', t: eventTime(), grace }]),
+    };
+  }
+
+  live(): number {
+    return this.#open.reduce((sum, app) => sum + app.shared.hub.size, 0);
+  }
+
+  async close(): Promise<void> {
+    for (const app of this.#open) await app.shared.hub.drain(2000);
+    for (const app of this.#open) await app.close();
+    await this.space.close();
+  }
+}
