@@ -70,6 +70,22 @@ function peakMemory(pid: number): number {
   return most;
 }
 
+/** Seconds of processor that a process and its children have had, but for children that have ended. */
+function processorTime(pid: number): number {
+  let ticks = 0;
+  for (const entry of readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    try {
+      const fields = readFileSync(`/proc/${entry}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+      if (Number(entry) === pid || Number(fields[1]) === pid)
+        ticks += Number(fields[11]) + Number(fields[12]);
+    } catch {
+      // It has ended.
+    }
+  }
+  return ticks / 100;
+}
+
 function quantile(sorted: readonly number[], part: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0;
 }
@@ -115,6 +131,8 @@ try {
     }
   };
   const looker = look();
+  const processors = () => [collector.pid ?? 0, postgres.pid].map(processorTime);
+  const before = processors();
   const began = performance.now();
   let sent = 0;
   await Promise.all(
@@ -131,6 +149,7 @@ try {
   const taken = async () => Number((await rows('SELECT sum(count) AS n FROM waddle_default.series'))[0]?.n);
   while ((await taken()) < total) await new Promise((wake) => setTimeout(wake, 50));
   const took = performance.now() - began;
+  const [ofCollector = 0, ofPostgres = 0] = processors().map((seconds, at) => seconds - (before[at] ?? 0));
   looking = false;
   await looker;
   times.sort((a, b) => a - b);
@@ -148,6 +167,7 @@ try {
       `chart queries meanwhile: ${times.length}, median ${quantile(times, 0.5).toFixed(1)} ms, 99 %: ${quantile(times, 0.99).toFixed(1)} ms`,
       `bytes a sample: samples ${perSample('sample_bodies')}, rollups ${perSample('rollup_bodies')}, both on disk ` +
         `${((Number(size?.samples) + Number(size?.rollups)) / total).toFixed(2)}, journals kept inline ${perSample('segments')}`,
+      `processor: collector ${((ofCollector / total) * 1e6).toFixed(2)} µs a sample, PostgreSQL ${((ofPostgres / total) * 1e6).toFixed(2)} µs`,
       `memory of the collector at most: ${peakMemory(collector.pid ?? 0).toFixed(0)} MiB`,
     ].join('\n'),
   );

@@ -96,6 +96,11 @@ export class TestPostgres {
     }
   }
 
+  /** Of the process that the others are children of; 0 where none runs. */
+  get pid(): number {
+    return this.#server?.pid ?? 0;
+  }
+
   async start(): Promise<void> {
     const settings = ['listen_addresses=127.0.0.1', `port=${this.port}`, 'unix_socket_directories='];
     // No fsync: a test ends PostgreSQL, never the machine.
