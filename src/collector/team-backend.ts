@@ -19,7 +19,7 @@ import type { BlobSource } from '../server/blob-source.ts';
 import type { ChangeLog } from '../server/edits.ts';
 import type { CodeSide } from '../server/options.ts';
 import { EMPTY_ROOT, JournalHasher } from '../sync/journal-hash.ts';
-import type { Backend, RoutesOf, SpaceHome } from './backend.ts';
+import type { Backend, Doors, SpaceHome } from './backend.ts';
 import { PostgresRegistry } from './postgres-registry.ts';
 
 /** What the collector is given: git and the page are not its business. */
@@ -34,6 +34,8 @@ export interface TeamParts {
 }
 
 const CHUNK_BYTES = 4 * 1024 * 1024;
+/** Greatest body of a request to the application. */
+const BODY_BYTES = 4 * 1024 * 1024;
 const CONNECTIONS = 20;
 /** How long PostgreSQL is waited for at the start, in milliseconds. */
 const START_MS = 60_000;
@@ -65,7 +67,7 @@ export async function openTeamBackend(url: string, objects: ObjectStore, parts: 
   }
   return {
     registry,
-    open: async (name, routes) => {
+    open: async (name, doors) => {
       const intake = await intakeOf(name);
       return new TeamHome({
         name,
@@ -74,7 +76,7 @@ export async function openTeamBackend(url: string, objects: ObjectStore, parts: 
         objects,
         intake,
         parts,
-        routes,
+        doors,
         scratch: join(scratch, name),
       });
     },
@@ -111,7 +113,7 @@ interface HomeOptions {
   objects: ObjectStore;
   intake: Intake;
   parts: TeamParts;
-  routes: RoutesOf;
+  doors: Doors;
   scratch: string;
 }
 
@@ -147,7 +149,7 @@ class TeamHome implements SpaceHome {
   }
 
   async #build(project: string | null): Promise<App> {
-    const { name, database, listener, parts, routes } = this.#options;
+    const { name, database, listener, parts, doors } = this.#options;
     const app = await buildApp({
       version: parts.version,
       identity: createHash('sha256').update(`${name}\0${database.url}`).digest('hex').slice(0, 32),
@@ -160,7 +162,8 @@ class TeamHome implements SpaceHome {
         const both = [projects.get(from.run) ?? '', projects.get(to.run) ?? ''] as const;
         return parts.diff(this.space, both, from, to);
       },
-      routes: routes(this, project),
+      routes: doors.routes(this, project),
+      bodyLimit: BODY_BYTES,
       dashboard: parts.dashboard,
       access: { host: '', allowedHosts: [], token: null, cookie: 'waddle_none', handedIn: true },
       ports: { http: 0, ws: null },
