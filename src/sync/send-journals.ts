@@ -17,16 +17,13 @@ interface Journey {
   /** Bytes that the other side has, and their root there. */
   offset: number;
   root: string;
-  /** Where the next reading begins: what is on its way there counts as arrived. */
-  next: number;
-  nextRoot: string;
-  /** Bytes that this side has, as of the question. */
+  /** Bytes that this side has, as of the last reading. */
   length: number;
   /** How often the other side has sent it elsewhere or away: two writers at once, or another order of arrival. */
   turns: number;
 }
 
-const MAX_TURNS = 8;
+const MAX_TURNS = 4;
 
 /**
  * Sends the journals of runs, or with `pairs` null these of the project. Gives the runs that the other side will have
@@ -45,36 +42,17 @@ export async function sendJournals(
   );
   const refused = new Set<string>();
   const lane = new Lane(tally, journeys, refused);
-  let writing: Promise<void> | null = null;
-  for (;;) {
-    const ready = await lane.read().catch(async (error: unknown) => {
-      await writing?.catch(() => undefined);
-      throw error;
-    });
-    // Two bodies are on their way at a time: while one is worked on there, the next is packed here.
-    const before: Promise<void> | null = writing;
-    if (ready.length === 0) {
-      if (before === null) break;
-      await before;
-      writing = null;
-      continue;
-    }
-    const own = lane.write(ready);
-    own.catch(() => undefined);
-    if (before !== null) {
-      await before.catch(async (error: unknown) => {
-        await own.catch(() => undefined);
-        throw error;
-      });
-    }
-    writing = own;
+  let ready = await lane.read();
+  while (ready.length > 0) {
+    // Other journals are read while these are being written: no answer can change what that reading is of.
+    const [next] = await Promise.all([lane.read(ready), lane.write(ready)]);
+    ready = next.length > 0 ? next : await lane.read();
   }
   return refused;
 }
 
 function projectJourney(writer: string): Journey {
-  const begin = { offset: 0, root: EMPTY_ROOT, next: 0, nextRoot: EMPTY_ROOT };
-  return { run: null, writer, ...begin, length: 1, turns: 0 };
+  return { run: null, writer, offset: 0, root: EMPTY_ROOT, length: 1, turns: 0 };
 }
 
 /** Who tells of the run first, so that the other side knows whose it is before it takes the rest. */
@@ -87,13 +65,10 @@ function journeysOf({ run, source, target }: RunPair): Journey[] {
     .flatMap(([writer, { length, root }]): Journey[] => {
       const there: JournalMark = target?.journals.get(writer) ?? { length: 0, root: EMPTY_ROOT };
       const done = there.length > length || (there.length === length && there.root === root) || length === 0;
-      if (done) return [];
-      const begin = { offset: there.length, root: there.root, next: there.length, nextRoot: there.root };
-      return [{ run, writer, ...begin, length, turns: 0 }];
+      return done ? [] : [{ run, writer, offset: there.length, root: there.root, length, turns: 0 }];
     });
 }
 
-/** Pieces of one body. */
 type Ready = { journey: Journey; read: ReadPiece }[];
 
 class Lane {
@@ -107,43 +82,39 @@ class Lane {
     this.#refused = refused;
   }
 
-  /** The next pieces, at most a body of them. */
-  async read(): Promise<Ready> {
+  /** The next pieces, at most a body of them, of journals that are not `busy`. */
+  async read(busy: Ready = []): Promise<Ready> {
+    const taken = new Set(busy.map(({ journey }) => journey));
     const wanted: Journey[] = [];
     let bytes = 0;
     for (const journey of this.#open) {
       if (wanted.length === MAX_PIECES || bytes >= MAX_BODY_BYTES) break;
-      if (journey.next >= journey.length) continue;
+      if (taken.has(journey)) continue;
       wanted.push(journey);
-      bytes += journey.length - journey.next;
+      bytes += journey.length - journey.offset;
     }
     if (wanted.length === 0) return [];
     const { from } = this.#tally.options;
     const pieces = await from.readJournals(
-      wanted.map(({ run, writer, next }) => ({ run, writer, offset: next })),
+      wanted.map(({ run, writer, offset }) => ({ run, writer, offset })),
     );
     const named = new Map(wanted.map((journey) => [nameOf(journey), journey]));
     const ready: Ready = [];
     for (const read of pieces) {
       const journey = named.get(nameOf(read));
-      // An answer that came meanwhile may have sent it elsewhere.
-      if (journey === undefined || journey.next !== read.offset) continue;
+      if (journey === undefined || journey.offset !== read.offset) continue;
       // A running job's journal grows on: what comes after the question is for the next call.
       journey.length = journey.run === null ? read.length : Math.min(journey.length, read.length);
-      if (read.before !== journey.nextRoot) {
+      if (read.before !== journey.root) {
         this.#end(journey, 'journal-diverged', `the first ${read.offset} bytes are others on the other side`);
       } else if (read.bytes.length === 0) {
         this.#end(journey, 'line-too-long', `its line at byte ${read.offset} is too long to travel`);
-      } else {
-        journey.next = read.offset + read.bytes.length;
-        journey.nextRoot = read.after;
-        ready.push({ journey, read });
-      }
+      } else ready.push({ journey, read });
     }
-    if (pieces.length > 0) return ready.length > 0 ? ready : this.read();
+    if (pieces.length > 0) return ready.length > 0 ? ready : this.read(busy);
     // None of these has anything more: they were shortened, or are gone.
     for (const journey of wanted) this.#close(journey);
-    return this.read();
+    return this.read(busy);
   }
 
   async write(ready: Ready): Promise<void> {
@@ -169,10 +140,6 @@ class Lane {
       report.journals.pieces += 1;
       report.journals.bytes += read.bytes.length;
       this.#tally.moved(read.bytes.length);
-      if (journey.next < journey.offset) {
-        journey.next = journey.offset;
-        journey.nextRoot = journey.root;
-      }
       if (journey.offset >= journey.length) this.#close(journey);
       return;
     }
@@ -181,15 +148,11 @@ class Lane {
     if (code === 'journal-offset' && journey.turns < MAX_TURNS && length < journey.length) {
       journey.offset = length;
       journey.root = root;
-      journey.next = length;
-      journey.nextRoot = root;
       return;
     }
     // The journal that tells of the run's project may come after this one: once all else is there, it is tried again.
     if (code === 'project-denied' && journey.turns === 1) {
       this.#close(journey);
-      journey.next = journey.offset;
-      journey.nextRoot = journey.root;
       this.#open.push(journey);
       return;
     }
