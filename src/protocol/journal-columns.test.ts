@@ -122,7 +122,7 @@ describe('a journal in columns', () => {
       { numRuns: 500 },
     );
     for (let at = 0; at < body.length; at += 1) {
-      expect(() => decodeColumns(body.subarray(0, at), 10_000)).toThrow(/not sound/);
+      expect(() => decodeColumns(body.subarray(0, at), 10_000)).toThrow(/not understood/);
     }
   });
 
