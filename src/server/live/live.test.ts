@@ -350,7 +350,7 @@ describe('the dashboard’s dialect', () => {
     const a = server.job(A);
     const b = server.job(B);
     log(a, 0, 1);
-    server.ingest();
+    await server.ingest();
     const client = await connect<Batch>();
     client.say({ ...watch, runs: [A], keys: ['loss'] });
     await setTimeout(30);
@@ -358,7 +358,7 @@ describe('the dashboard’s dialect', () => {
       a.append({ k: 'm', t: 1_764_000_000 + step, s: step, v: { accuracy: step } });
       b.append({ k: 'm', t: 1_764_000_000 + step, s: step, v: { other: step } });
       log(a, step, step + 1);
-      server.ingest();
+      await server.ingest();
       await setTimeout(40);
     }
     const steps = (batches: Batch[]) => batches.flatMap((batch) => batch.points.flatMap(({ step }) => step));
