@@ -1,6 +1,6 @@
 /**
- * A collector over PostgreSQL under load: `node bench/team.ts [clients] [samples of each]`. Clients push runs as fast as they
- * are taken, while somebody looks at charts. Says the samples taken in a second, from the first piece to the last row, the
+ * A collector over PostgreSQL under load: `node bench/team.ts [clients] [samples of each] [samples a second]`. Clients push runs as
+ * fast as they are taken, or at that rate together, while somebody looks at charts. Says the samples taken in a second, from the first piece to the last row, the
  * times of the chart queries meanwhile, the bytes of a sample in PostgreSQL, and the greatest memory of the collector.
  * PostgreSQL, the collector, the clients and the reader share this machine.
  */
@@ -12,7 +12,7 @@ import type { JournalPiece } from '../src/sync/space.ts';
 import { startPostgres } from '../test/support/postgres.ts';
 import { ended, freePort, Sandbox, until, WADDLE } from '../test/support/sandbox.ts';
 
-const [clients = 8, each = 500_000] = process.argv.slice(2).map(Number);
+const [clients = 8, each = 500_000, rate = Number.POSITIVE_INFINITY] = process.argv.slice(2).map(Number);
 const KEYS = 10;
 const PIECE_BYTES = 1024 * 1024;
 
@@ -138,7 +138,9 @@ try {
   await Promise.all(
     journals.map(async (pieces) => {
       const space = await openHttpSpace({ url, token, userAgent: 'bench' });
-      for (const piece of pieces) {
+      for (const [index, piece] of pieces.entries()) {
+        const due = ((index / pieces.length) * total * 1000) / rate - (performance.now() - began);
+        if (due > 0) await new Promise((wake) => setTimeout(wake, due));
         const [result] = await space.writeJournals([piece]);
         if (result?.ok !== true) throw new Error(JSON.stringify(result));
       }

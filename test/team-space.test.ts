@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FolderObjects } from '../src/blobs/folder-objects.ts';
 import { compactSegments } from '../src/postgres/compact-segments.ts';
 import { type Database, openDatabase, openSpaceSchema } from '../src/postgres/database.ts';
+import { PostgresEngine } from '../src/postgres/engine.ts';
 import { Intake } from '../src/postgres/intake.ts';
 import { Listener } from '../src/postgres/listener.ts';
 import { TeamSpace } from '../src/postgres/team-space.ts';
@@ -150,6 +151,24 @@ describe.skipIf(missing !== null)(`a team's space${missing === null ? '' : ` (${
     expect((await space.readJournals([{ run, writer: edits, offset: 0 }]))[0]?.bytes.length).toBeGreaterThan(
       100,
     );
+  });
+
+  it('shows one project where that is asked, and nothing of another', async () => {
+    const run = await a.run({ samples: 20, project: 'mine', artifacts: { model: 'weights' } });
+    const other = await a.run({ samples: 20, project: 'theirs' });
+    const space = open();
+    intake();
+    await copy(a.space(), space, [run, other]);
+    expect((await space.list({})).runs).toHaveLength(2);
+    const engine = new PostgresEngine({ database, listener, space: 'team', project: 'mine' });
+    const ask = async (sql: string) => (await engine.answer(rows(sql))).map((row) => Object.values(row)[0]);
+    expect(await ask('SELECT id FROM runs')).toEqual([run]);
+    expect(await ask('SELECT name FROM projects')).toEqual(['mine']);
+    expect(await ask('SELECT run_id FROM writers')).toEqual([run]);
+    for (const table of ['series', 'metric_summaries', 'artifacts', 'attempts', 'journals', 'changes']) {
+      expect([table, (await ask(`SELECT 1 FROM ${table}`)).length]).toEqual([table, 1]);
+    }
+    await engine.close();
   });
 
   it('refuses what is not so, and goes on from where it is', async () => {
