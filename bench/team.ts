@@ -95,7 +95,11 @@ if ('missing' in postgres) throw new Error(postgres.missing);
 const sandbox = new Sandbox();
 try {
   const database = await postgres.database('bench');
-  Object.assign(sandbox.env, { WADDLE_DATABASE: database, WADDLE_BLOBS: `${sandbox.folder}/objects` });
+  Object.assign(sandbox.env, {
+    TMPDIR: sandbox.folder,
+    WADDLE_DATABASE: database,
+    WADDLE_BLOBS: `${sandbox.folder}/objects`,
+  });
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const collector = sandbox.start(WADDLE, ['serve', '--collector', '--port', String(port), '--log', 'json']);

@@ -69,7 +69,13 @@ describe.skipIf(missing !== null)(`a team's collectors${missing === null ? '' : 
 
   const start = (port: number): ChildProcess =>
     sandbox.start(WADDLE, ['serve', '--collector', '--port', String(port), '--log', 'json'], {
-      env: { ...sandbox.env, WADDLE_DATABASE: database, WADDLE_BLOBS: s3.url, ...s3.env },
+      env: {
+        ...sandbox.env,
+        TMPDIR: sandbox.folder,
+        WADDLE_DATABASE: database,
+        WADDLE_BLOBS: s3.url,
+        ...s3.env,
+      },
     });
   const answers = async (port: number): Promise<boolean> => {
     try {
