@@ -10,8 +10,6 @@ import { WORK_CHANNEL } from './team-journals.ts';
 /** Milliseconds: where a notice got lost, and where there was trouble. */
 const LOOK_MS = 1000;
 const TIDY_MS = 60_000;
-/** Seconds of silence after which a run whose processes nobody here can see is called crashed (DESIGN.md, decision 13). */
-const SILENCE_S = 600;
 
 export interface IntakeOptions {
   database: Database;
@@ -132,22 +130,12 @@ export class Intake {
     );
   }
 
-  /** Calls silent runs crashed, and puts small segments together. */
+  /**
+   * Puts small segments together. A run that went silent stays as it last said: nobody here can tell whether its processes
+   * live, and the page shows the age of what is known.
+   */
   async tidy(): Promise<void> {
     const { database, objects, space } = this.#options;
-    const silent = await database.transaction(
-      space,
-      (session) =>
-        session.rows(
-          `SELECT r.id FROM runs r WHERE r.status = 'running' AND r.journal_status = 'running'
-             AND NOT EXISTS (SELECT 1 FROM work w WHERE w.run = r.id)
-             AND NOT EXISTS (SELECT 1 FROM journals j WHERE j.run = r.num AND j.writer NOT LIKE 'edits-%'
-               AND j.grown_at > waddle_now() - $1::float8) LIMIT 100`,
-          [SILENCE_S],
-        ),
-      'snapshot',
-    );
-    for (const { id } of silent) await this.#takeIn.crash(space, String(id));
     await compactSegments(database, objects, space);
   }
 

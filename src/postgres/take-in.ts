@@ -65,14 +65,6 @@ export class TakeIn {
     });
   }
 
-  /** Judges a run crashed: its journals say that it runs, and it has been silent for long. */
-  async crash(space: string, run: string): Promise<TakenIn> {
-    return this.#change(space, run, async (_, scratch) => {
-      const row = scratch.store.prepare("SELECT num FROM runs WHERE status = 'running'").get();
-      return { work: row === undefined ? [] : [(batch) => batch.crash(Number(row.num))], more: false };
-    });
-  }
-
   async #change(
     space: string,
     run: string,
