@@ -22,7 +22,7 @@ function* only(ask: Ask): Question<unknown> {
 async function mirror(file: string, into: Database): Promise<PostgresEngine> {
   const space = `mirror${spaces++}`;
   await openSpaceSchema(into, space);
-  const store = new DatabaseSync(file, { readOnly: true });
+  const store = new DatabaseSync(file, { readOnly: true, timeout: 15_000 });
   await into.transaction(space, async (session) => {
     for (const table of TABLES) {
       const columns = store.prepare(`PRAGMA table_info("${table}")`).all();

@@ -99,7 +99,11 @@ export class Sandbox {
 
   /** A query over the store as any SQLite tool would put it; run `waddle ls` first where it must be current. */
   query<T = Record<string, unknown>>(sql: string, ...values: (string | number)[]): T[] {
-    const database = new DatabaseSync(join(this.folder, '.waddle/waddle.sqlite'), { readOnly: true });
+    const database = new DatabaseSync(join(this.folder, '.waddle/waddle.sqlite'), {
+      readOnly: true,
+      // A helper that closes it last holds it alone for a moment.
+      timeout: 15_000,
+    });
     try {
       return database.prepare(sql).all(...values) as T[];
     } finally {
