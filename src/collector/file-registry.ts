@@ -4,7 +4,8 @@ import { chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { WaddleError } from '../errors/waddle-error.ts';
-import type { Quota, Registry, Scope, SpaceRecord, TokenRecord } from './registry.ts';
+import type { Quota, Registry, SpaceRecord, TokenRecord } from './registry.ts';
+import { spaceOf, tokenOf } from './registry-rows.ts';
 
 const SCHEMA = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -21,8 +22,6 @@ const VERSION = 1;
 
 /** A use is written down at most so often, in seconds. */
 const USED_EVERY_S = 60;
-
-type Row = Record<string, unknown>;
 
 /** @throws WaddleError `collector-newer`, or the system's error where the folder cannot be written */
 export function openFileRegistry(path: string): Registry {
@@ -143,36 +142,4 @@ class FileRegistry implements Registry {
   async close(): Promise<void> {
     if (this.#db.isOpen) this.#db.close();
   }
-}
-
-function spaceOf(row: Row): SpaceRecord {
-  return { name: String(row.name), quota: quotaOf(row), createdAt: Number(row.created_at) };
-}
-
-function tokenOf(row: Row): TokenRecord {
-  return {
-    id: String(row.id),
-    hash: Buffer.from(row.hash as Uint8Array),
-    name: textOf(row.name),
-    space: String(row.space),
-    project: textOf(row.project),
-    scope: String(row.scope) as Scope,
-    quota: quotaOf(row),
-    createdAt: Number(row.created_at),
-    expiresAt: numberOf(row.expires_at),
-    revokedAt: numberOf(row.revoked_at),
-    lastUsedAt: numberOf(row.last_used_at),
-  };
-}
-
-function quotaOf(row: Row): Quota {
-  return { bytes: numberOf(row.quota_bytes), samples: numberOf(row.quota_samples) };
-}
-
-function textOf(value: unknown): string | null {
-  return typeof value === 'string' ? value : null;
-}
-
-function numberOf(value: unknown): number | null {
-  return typeof value === 'number' ? value : null;
 }

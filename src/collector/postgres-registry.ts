@@ -1,7 +1,8 @@
 /** The registry in PostgreSQL: every collector of the database sees it at once. */
 import { randomBytes } from 'node:crypto';
 import { type Database, openSpaceSchema, type Row } from '../postgres/database.ts';
-import type { Quota, Registry, Scope, SpaceRecord, TokenRecord } from './registry.ts';
+import type { Quota, Registry, SpaceRecord, TokenRecord } from './registry.ts';
+import { spaceOf, tokenOf } from './registry-rows.ts';
 import { checkSpaceName } from './tokens.ts';
 
 /** A use is written down at most so often, in seconds. */
@@ -93,36 +94,4 @@ export class PostgresRegistry implements Registry {
 
   /** The database is not this one's to close. */
   async close(): Promise<void> {}
-}
-
-function spaceOf(row: Row): SpaceRecord {
-  return { name: String(row.name), quota: quotaOf(row), createdAt: Number(row.created_at) };
-}
-
-function tokenOf(row: Row): TokenRecord {
-  return {
-    id: String(row.id),
-    hash: Buffer.from(row.hash as Uint8Array),
-    name: textOf(row.name),
-    space: String(row.space),
-    project: textOf(row.project),
-    scope: String(row.scope) as Scope,
-    quota: quotaOf(row),
-    createdAt: Number(row.created_at),
-    expiresAt: numberOf(row.expires_at),
-    revokedAt: numberOf(row.revoked_at),
-    lastUsedAt: numberOf(row.last_used_at),
-  };
-}
-
-function quotaOf(row: Row): Quota {
-  return { bytes: numberOf(row.quota_bytes), samples: numberOf(row.quota_samples) };
-}
-
-function textOf(value: unknown): string | null {
-  return typeof value === 'string' ? value : null;
-}
-
-function numberOf(value: unknown): number | null {
-  return typeof value === 'number' ? value : null;
 }
