@@ -4,6 +4,9 @@ import type { ChildProcess } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PostgresRegistry } from '../src/collector/postgres-registry.ts';
+import { createFirstToken } from '../src/collector/tokens.ts';
+import { openDatabase } from '../src/postgres/database.ts';
 import { type HttpSpace, openHttpSpace } from '../src/sync/http-space.ts';
 import { JournalHasher } from '../src/sync/journal-hash.ts';
 import { type TestJournal, testRun } from './collector-fixture.ts';
@@ -67,8 +70,10 @@ describe.skipIf(missing !== null)(`a team's collectors${missing === null ? '' : 
   let url = '';
   let token = '';
 
-  const start = (port: number): ChildProcess =>
-    sandbox.start(WADDLE, ['serve', '--collector', '--port', String(port), '--log', 'json'], {
+  let said = '';
+  const start = (port: number): ChildProcess => {
+    const child = sandbox.start(WADDLE, ['serve', '--collector', '--port', String(port), '--log', 'json'], {
+      stdio: ['ignore', 'ignore', 'pipe'],
       env: {
         ...sandbox.env,
         TMPDIR: sandbox.folder,
@@ -77,6 +82,11 @@ describe.skipIf(missing !== null)(`a team's collectors${missing === null ? '' : 
         ...s3.env,
       },
     });
+    child.stderr?.on('data', (data) => {
+      said += String(data);
+    });
+    return child;
+  };
   const answers = async (port: number): Promise<boolean> => {
     try {
       return (await fetch(`http://127.0.0.1:${port}/readyz`)).ok;
@@ -93,6 +103,7 @@ describe.skipIf(missing !== null)(`a team's collectors${missing === null ? '' : 
     // At once, on an empty database.
     for (const port of [await freePort(), await freePort()]) collectors.push({ port, child: start(port) });
     for (const { port } of collectors) await until(() => answers(port), 'a collector answers');
+    await until(() => said.split('Ctrl-C ends it.').length === 3, 'both have said who they are');
     sandbox.env.WADDLE_DATABASE = database;
     token = sandbox.json<{ token: string }>('token', 'create').token;
     balancer = new Balancer(collectors.map(({ port }) => port));
@@ -147,6 +158,21 @@ describe.skipIf(missing !== null)(`a team's collectors${missing === null ? '' : 
     await until(async () => (await count()) >= 2 * samples, 'all is taken in');
     expect(await count()).toBe(2 * samples);
   };
+
+  it('tell one first token, however many start at once', async () => {
+    const tokens = said.match(/^ {2}waddle_[a-z2-7]{10}_[\w-]{43}$/gm);
+    expect(tokens).toHaveLength(1);
+    expect(said.match(/Its first token was told on \S+ at \S+Z, and nobody has used it yet/g)).toHaveLength(
+      1,
+    );
+    const empty = await openDatabase(await postgres.database('tokens'), { connections: 8 });
+    const asked = { space: 'default', scope: 'admin' } as const;
+    const registry = new PostgresRegistry(empty);
+    const made = await Promise.all(Array.from({ length: 8 }, () => createFirstToken(registry, asked, 1)));
+    expect(made.filter((each) => each !== null)).toHaveLength(1);
+    expect(await registry.listTokens()).toHaveLength(1);
+    await empty.close();
+  });
 
   it('lose nothing and double nothing: killed, PostgreSQL restarted, S3 broken and slow', async () => {
     const journals = Array.from({ length: 3 }, () => testRun('demo').journal);

@@ -6,7 +6,8 @@ import type { Backend } from '../collector/backend.ts';
 import { startCollector } from '../collector/collector.ts';
 import { makeCollectorFolder, openFolderBackend } from '../collector/folder-backend.ts';
 import { type LogFormat, makeLog } from '../collector/log.ts';
-import { createToken } from '../collector/tokens.ts';
+import type { Registry } from '../collector/registry.ts';
+import { createFirstToken } from '../collector/tokens.ts';
 import { isSystemError, WaddleError } from '../errors/waddle-error.ts';
 import { collectorFolder } from './collector-folder.ts';
 import { folderParts } from './collector-parts.ts';
@@ -32,6 +33,8 @@ export interface CollectorFlags {
 const MAX_CONNECTIONS = 10_000;
 /** The space that the first start makes. */
 const FIRST_SPACE = 'default';
+/** Of its token, before the host that told it. */
+const FIRST_NAME = 'first, told on ';
 
 export async function serveCollector(context: Context, flags: CollectorFlags): Promise<void> {
   const tls = readTls(context, flags);
@@ -47,15 +50,6 @@ export async function serveCollector(context: Context, flags: CollectorFlags): P
   );
   const host = flags.host ?? DEFAULT_HOST;
   const port = flags.port ?? DEFAULT_PORT;
-  let first: string | undefined;
-  if ((await backend.registry.listTokens()).length === 0) {
-    const made = await createToken(
-      backend.registry,
-      { space: FIRST_SPACE, scope: 'admin', name: 'first' },
-      Date.now() / 1000,
-    );
-    first = made.text;
-  }
   let server: Awaited<ReturnType<typeof startCollector>>;
   try {
     server = await startCollector({
@@ -74,10 +68,33 @@ export async function serveCollector(context: Context, flags: CollectorFlags): P
     await backend.close();
     throw listenError(error, host, port);
   }
+  let first: FirstToken;
+  try {
+    first = await firstToken(context, backend.registry);
+  } catch (error) {
+    await server.end();
+    throw error;
+  }
   announce(context, { host, port: server.port, tls: tls !== null, place, first });
   await asked(context);
   log({ level: 'info', message: 'ending' });
   await server.end();
+}
+
+/** What opens the collector at first: its text, told to one of those that start at once, or who was told. */
+type FirstToken = { text: string } | { toldBy: string; at: Date } | null;
+
+async function firstToken(context: Context, registry: Registry): Promise<FirstToken> {
+  const tokens = await registry.listTokens();
+  if (tokens.length === 0) {
+    const asked = { space: FIRST_SPACE, scope: 'admin', name: `${FIRST_NAME}${hostname()}` } as const;
+    const made = await createFirstToken(registry, asked, context.now() / 1000);
+    if (made !== null) return made;
+    return firstToken(context, registry);
+  }
+  const [only] = tokens;
+  if (tokens.length > 1 || only?.lastUsedAt !== null || !only.name?.startsWith(FIRST_NAME)) return null;
+  return { toldBy: only.name.slice(FIRST_NAME.length), at: new Date(only.createdAt * 1000) };
 }
 
 /** A folder's, or a team's over PostgreSQL and objects. `place` is what it is called. */
@@ -168,16 +185,23 @@ function announce(
     tls,
     place,
     first,
-  }: { host: string; port: number; tls: boolean; place: string; first: string | undefined },
+  }: { host: string; port: number; tls: boolean; place: string; first: FirstToken },
 ): void {
   const scheme = tls ? 'https' : 'http';
   const anyHost = host === '0.0.0.0' || host === '::';
   const url = `${scheme}://${anyHost ? hostname() : inUrl(host)}:${port}`;
   context.say(`Waddle collects at ${url}/ in ${inert(place)}\n`);
-  if (first !== undefined) {
+  if (first !== null && 'toldBy' in first) {
     context.say(
-      `Its first token, an admin's of the space "${FIRST_SPACE}", is told this once:\n\n  ${first}\n\n` +
-        `In a browser: ${url}/?token=${first}\nOn each machine: waddle remote add team ${url} --token TOKEN\n`,
+      `Its first token was told on ${inert(first.toldBy)} at ${first.at.toISOString()}, and nobody has used it yet: ` +
+        'look at what that collector printed, or make another: waddle token create --scope admin\n',
+    );
+  }
+  if (first !== null && 'text' in first) {
+    const { text } = first;
+    context.say(
+      `Its first token, an admin's of the space "${FIRST_SPACE}", is told this once:\n\n  ${text}\n\n` +
+        `In a browser: ${url}/?token=${text}\nOn each machine: waddle remote add team ${url} --token TOKEN\n`,
     );
   }
   context.say('Ctrl-C ends it.\n');

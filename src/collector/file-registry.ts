@@ -99,13 +99,22 @@ class FileRegistry implements Registry {
   }
 
   async addToken(token: TokenRecord): Promise<void> {
+    this.#insertToken(token, 'true');
+  }
+
+  async addFirstToken(token: TokenRecord): Promise<boolean> {
+    return this.#insertToken(token, 'NOT EXISTS (SELECT 1 FROM tokens)');
+  }
+
+  #insertToken(token: TokenRecord, condition: string): boolean {
     const { id, hash, name, space, project, scope, quota, createdAt, expiresAt } = token;
-    this.#db
+    const done = this.#db
       .prepare(
         `INSERT INTO tokens (id, hash, name, space, project, scope, quota_bytes, quota_samples, created_at, expires_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE ${condition}`,
       )
       .run(id, hash, name, space, project, scope, quota.bytes, quota.samples, createdAt, expiresAt);
+    return Number(done.changes) > 0;
   }
 
   async findToken(id: string): Promise<TokenRecord | null> {

@@ -1,6 +1,6 @@
 /** The registry in PostgreSQL: every collector of the database sees it at once. */
 import { randomBytes } from 'node:crypto';
-import { type Database, openSpaceSchema, type Row } from '../postgres/database.ts';
+import { type Database, openSpaceSchema, type Row, type Session } from '../postgres/database.ts';
 import type { Quota, Registry, SpaceRecord, TokenRecord } from './registry.ts';
 import { spaceOf, tokenOf } from './registry-rows.ts';
 import { checkSpaceName } from './tokens.ts';
@@ -46,12 +46,17 @@ export class PostgresRegistry implements Registry {
   }
 
   async addToken(token: TokenRecord): Promise<void> {
-    const { id, hash, name, space, project, scope, quota, createdAt, expiresAt } = token;
-    await this.#rows(
-      `INSERT INTO tokens (id, hash, name, space, project, scope, quota_bytes, quota_samples, created_at, expires_at)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-      ...[id, hash, name, space, project, scope, quota.bytes, quota.samples, createdAt, expiresAt],
-    );
+    await this.#database.transaction(null, (session) => insertToken(session, token));
+  }
+
+  addFirstToken(token: TokenRecord): Promise<boolean> {
+    return this.#database.transaction(null, async (session) => {
+      // Held until the commit, so that the next one sees what this one added.
+      await session.rows('LOCK TABLE tokens IN SHARE ROW EXCLUSIVE MODE');
+      const any = await session.rows('SELECT 1 FROM tokens LIMIT 1');
+      if (any.length === 0) await insertToken(session, token);
+      return any.length === 0;
+    });
   }
 
   async findToken(id: string): Promise<TokenRecord | null> {
@@ -94,4 +99,13 @@ export class PostgresRegistry implements Registry {
 
   /** The database is not this one's to close. */
   async close(): Promise<void> {}
+}
+
+async function insertToken(session: Session, token: TokenRecord): Promise<void> {
+  const { id, hash, name, space, project, scope, quota, createdAt, expiresAt } = token;
+  await session.change(
+    `INSERT INTO tokens (id, hash, name, space, project, scope, quota_bytes, quota_samples, created_at, expires_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+    [id, hash, name, space, project, scope, quota.bytes, quota.samples, createdAt, expiresAt],
+  );
 }

@@ -44,6 +44,8 @@ export interface Registry {
   setQuota(space: string, quota: Quota): Promise<void>;
 
   addToken(token: TokenRecord): Promise<void>;
+  /** Adds it if there is no token of any space yet, whoever else tries at this moment; tells whether it was added. */
+  addFirstToken(token: TokenRecord): Promise<boolean>;
   /** By id, whatever has become of it. */
   findToken(id: string): Promise<TokenRecord | null>;
   /** The newest last. Of one space, or of all. */

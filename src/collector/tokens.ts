@@ -35,6 +35,24 @@ export async function createToken(
   asked: NewToken,
   now: number,
 ): Promise<{ text: string; record: TokenRecord }> {
+  const made = drawToken(asked, now);
+  await registry.addSpace(asked.space);
+  await registry.addToken(made.record);
+  return made;
+}
+
+/** As `createToken`, where there is no token at all yet: of many that try at once one gets it, the others null. */
+export async function createFirstToken(
+  registry: Registry,
+  asked: NewToken,
+  now: number,
+): Promise<{ text: string; record: TokenRecord } | null> {
+  const made = drawToken(asked, now);
+  await registry.addSpace(asked.space);
+  return (await registry.addFirstToken(made.record)) ? made : null;
+}
+
+function drawToken(asked: NewToken, now: number): { text: string; record: TokenRecord } {
   checkSpaceName(asked.space);
   const project = asked.project ?? null;
   if (project !== null && (project === '' || project.length > MAX_PROJECT)) {
@@ -60,8 +78,6 @@ export async function createToken(
     revokedAt: null,
     lastUsedAt: null,
   };
-  await registry.addSpace(asked.space);
-  await registry.addToken(record);
   return { text, record };
 }
 
