@@ -6,7 +6,7 @@ const inCi = process.env.CI === 'true';
 export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'bench/**/*.test.ts'],
-    globalSetup: ['test/support/build.ts'],
+    globalSetup: ['test/support/build.ts', 'test/support/servers.ts'],
     setupFiles: ['test/support/seed.ts'],
     // Real processes, git and disks: a loaded two-core machine needs room, and a hang still ends.
     testTimeout: 60_000,

@@ -1,11 +1,6 @@
-/** A collector for tests: real files, a real port, and runs as jobs write them. */
+/** A collector for tests, over either engine: a real port, and runs as jobs write them. */
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { folderParts } from '../src/cli/collector-parts.ts';
 import { type RunningCollector, startCollector } from '../src/collector/collector.ts';
-import { makeCollectorFolder, openFolderBackend, spaceFolder } from '../src/collector/folder-backend.ts';
 import type { Rates } from '../src/collector/front-door.ts';
 import type { LogEntry } from '../src/collector/log.ts';
 import type { Registry } from '../src/collector/registry.ts';
@@ -14,28 +9,22 @@ import { newRunId, newWriterName, type WriterRole } from '../src/events/ids.ts';
 import { BLOCK_BYTES, hashBlock, rootOf } from '../src/journal/root.ts';
 import { type HttpSpace, openHttpSpace } from '../src/sync/http-space.ts';
 import type { JournalPiece } from '../src/sync/space.ts';
+import { type CollectorHome, makeHome } from './support/collector-home.ts';
 
 export class TestCollector {
-  readonly folder: string;
+  home!: CollectorHome;
   readonly logged: LogEntry[] = [];
   readonly bugs: unknown[] = [];
   registry!: Registry;
   #server: RunningCollector | undefined;
   readonly #spaces: HttpSpace[] = [];
 
-  constructor() {
-    this.folder = mkdtempSync(join(tmpdir(), 'waddle-collector-'));
-  }
-
   async start(
     changes: { behindProxy?: boolean; allowedHosts?: string[]; rates?: Rates; dashboard?: string } = {},
   ): Promise<void> {
-    makeCollectorFolder(this.folder);
     const bug = (error: unknown) => void this.bugs.push(error);
-    const warn = (text: string) => void this.bugs.push(text);
-    const parts = folderParts({ env: process.env, bug, warn });
-    const dashboard = changes.dashboard ?? parts.dashboard;
-    const backend = openFolderBackend(this.folder, { ...parts, dashboard });
+    this.home = await makeHome();
+    const backend = await this.home.open({ bug, dashboard: changes.dashboard });
     this.registry = backend.registry;
     this.#server = await startCollector({
       backend,
@@ -101,10 +90,6 @@ export class TestCollector {
     });
   }
 
-  spaceFolder(space = 'default'): string {
-    return join(spaceFolder(this.folder, space), '.waddle');
-  }
-
   async end(): Promise<void> {
     for (const space of this.#spaces) await space.close();
     await this.#server?.end();
@@ -113,7 +98,7 @@ export class TestCollector {
 
   async remove(): Promise<void> {
     await this.end();
-    rmSync(this.folder, { recursive: true, force: true });
+    await this.home.remove();
   }
 }
 

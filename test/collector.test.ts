@@ -1,5 +1,4 @@
 /** The collector as a team uses it: over its port, in its folder. What hostile clients try is in collector-hostile.test.ts. */
-import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { rootOfBytes, sha256, TestCollector, TestJournal, testRun } from './collector-fixture.ts';
 import { until } from './support/sandbox.ts';
@@ -270,7 +269,6 @@ test('the document of the API has the sync routes', async () => {
   ]) {
     expect(Object.keys(body.paths)).toContain(`/api/sync/v1${path}`);
   }
-  expect(existsSync(collector.spaceFolder('team'))).toBe(true);
 });
 
 test('removals of others are told, and take effect only where they are meant to', async () => {

@@ -1,19 +1,13 @@
 /** The server's own tests, over PostgreSQL. */
 import { afterAll, describe } from 'vitest';
 import { testEngine } from '../src/server/fixture.ts';
-import { startPostgres } from './support/postgres.ts';
+import { describePostgres } from './support/describe-postgres.ts';
 import { postgresTestEngine } from './support/postgres-engine.ts';
 
-const postgres = await startPostgres();
-const missing = 'missing' in postgres ? postgres.missing : null;
-const tested = 'missing' in postgres ? null : await postgresTestEngine(postgres);
-if (tested !== null) testEngine(tested.engine);
-
-describe.skipIf(missing !== null)(`PostgreSQL${missing === null ? '' : ` (${missing})`}`, () => {
-  afterAll(async () => {
-    await tested?.close();
-    if (!('missing' in postgres)) await postgres.remove();
-  });
+await describePostgres('PostgreSQL', async (postgres) => {
+  const { engine, close } = await postgresTestEngine(postgres);
+  testEngine(engine);
+  afterAll(close);
 
   describe('the API', () => import('../src/server/api.test.ts').then(() => undefined));
   describe('its document', () => import('../src/server/openapi.test.ts').then(() => undefined));

@@ -1,13 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
-import { afterAll, describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { encodeEvent } from '../src/events/line.ts';
 import { catchUp } from '../src/ingest/catch-up.ts';
 import { everybodyLives, metric, opening, T0, TestProject } from '../src/ingest/ingest-fixture.ts';
 import { type Database, openDatabase, openSpaceSchema } from '../src/postgres/database.ts';
 import { PostgresEngine } from '../src/postgres/engine.ts';
 import { Listener } from '../src/postgres/listener.ts';
-import { packSegment } from '../src/postgres/segments.ts';
 import { TakeIn } from '../src/postgres/take-in.ts';
 import { answerNow } from '../src/store/answer-now.ts';
 import { dumpLogical } from '../src/store/dump-logical.ts';
@@ -21,43 +20,12 @@ import {
   samples,
   together,
 } from '../src/store/question.ts';
-import { startPostgres, type TestPostgres } from './support/postgres.ts';
+import { describePostgres } from './support/describe-postgres.ts';
+import { receive, takeInAll } from './support/postgres-engine.ts';
 import { copySpace } from './support/postgres-store.ts';
 import { journals, RUN, schedule } from './support/random-journals.ts';
 
-const started = await startPostgres();
-const missing = 'missing' in started ? started.missing : null;
-const postgres = started as TestPostgres;
-
 const objects = { read: () => Promise.reject(new Error('there are no objects')) };
-
-/** Whole lines, as a push would bring them. */
-async function receive(
-  database: Database,
-  space: string,
-  run: string,
-  writer: string,
-  at: number,
-  bytes: Buffer,
-) {
-  await database.transaction(space, async (session) => {
-    const [row] = await session.rows(
-      `INSERT INTO received (run, writer, length, root, facts) VALUES ($1, $2, $3, '', '')
-       ON CONFLICT (run, writer, announced) DO UPDATE SET length = excluded.length RETURNING id`,
-      [run, writer, at + bytes.length],
-    );
-    await session.change('INSERT INTO segments (received, at, length, body) VALUES ($1, $2, $3, $4)', [
-      row?.id,
-      at,
-      bytes.length,
-      packSegment(bytes),
-    ]);
-    await session.change(
-      'INSERT INTO work (run) VALUES ($1) ON CONFLICT (run) DO UPDATE SET version = work.version + 1',
-      [run],
-    );
-  });
-}
 
 /** Asks of every series all that can be asked of one. */
 function* everything(): Question<unknown[]> {
@@ -113,9 +81,7 @@ async function expectSameAnswers(database: Database, space: string, copy: Store)
   await listener.close();
 }
 
-describe.skipIf(missing !== null)(`taking in${missing === null ? '' : ` (${missing})`}`, () => {
-  afterAll(() => postgres.remove());
-
+await describePostgres('taking in', (postgres) => {
   it('makes the rows that SQLite would have, in whatever order, portions and hands journals arrive', async () => {
     const database = await openDatabase(await postgres.database('purity'));
     let round = 0;
@@ -125,6 +91,7 @@ describe.skipIf(missing !== null)(`taking in${missing === null ? '' : ` (${missi
         await openSpaceSchema(database, space);
         const project = new TestProject();
         const takers = [1, 2].map(() => new TakeIn({ database, objects, transactionBytes: 3000 }));
+        const [cached, other] = takers as [TakeIn, TakeIn];
         try {
           const sent = all.map(() => 0);
           const send = async (index: number, part: number) => {
@@ -135,21 +102,15 @@ describe.skipIf(missing !== null)(`taking in${missing === null ? '' : ` (${missi
               source.bytes.lastIndexOf(10, from + Math.ceil((source.bytes.length - from) * part) - 1) + 1;
             if (end <= from) return;
             const bytes = source.bytes.subarray(from, end);
-            await receive(database, space, source.run ?? '', source.writer, from, bytes);
+            await receive(database, space, { run: source.run ?? '', writer: source.writer, at: from, bytes });
             sent[index] = end;
-          };
-          const takeIn = async (taker: TakeIn | undefined) => {
-            const waiting = await database.transaction(space, (session) =>
-              session.rows('SELECT run FROM work'),
-            );
-            for (const { run } of waiting) while ((await taker?.run(space, String(run)))?.state === 'more');
           };
           for (const step of steps) {
             await send(step.which % all.length, step.part);
-            if (step.ingest) await takeIn(takers[step.cached ? 0 : 1]);
+            if (step.ingest) await takeInAll(database, space, step.cached ? cached : other);
           }
           for (const index of all.keys()) await send(index, 1);
-          await takeIn(takers[0]);
+          await takeInAll(database, space, cached);
           expect(await database.transaction(space, (session) => session.rows('SELECT * FROM work'))).toEqual(
             [],
           );
@@ -199,7 +160,7 @@ describe.skipIf(missing !== null)(`taking in${missing === null ? '' : ` (${missi
       let at = 0;
       for (let from = 0, size = 1; from < lines.length; from += size, size = (size * 7 + 13) % 1900) {
         const bytes = Buffer.from(lines.slice(from, from + size).join(''));
-        await receive(database, 'long', RUN, writer, at, bytes);
+        await receive(database, 'long', { run: RUN, writer, at, bytes });
         at += bytes.length;
         // Between them, another collector that has to read all back.
         const fresh = new TakeIn({ database, objects });

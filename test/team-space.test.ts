@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 import { FolderObjects } from '../src/blobs/folder-objects.ts';
 import { compactSegments } from '../src/postgres/compact-segments.ts';
 import { type Database, openDatabase, openSpaceSchema } from '../src/postgres/database.ts';
@@ -11,27 +11,22 @@ import { rows } from '../src/store/question.ts';
 import type { JournalPiece, Space } from '../src/sync/space.ts';
 import { type Member, makeTeam, type Team } from '../src/sync/sync-fixture.ts';
 import { transfer } from '../src/sync/transfer.ts';
-import { startPostgres, type TestPostgres } from './support/postgres.ts';
+import { describePostgres } from './support/describe-postgres.ts';
 import { until } from './support/sandbox.ts';
 
-const started = await startPostgres();
-const missing = 'missing' in started ? started.missing : null;
-const postgres = started as TestPostgres;
-
-describe.skipIf(missing !== null)(`a team's space${missing === null ? '' : ` (${missing})`}`, () => {
+await describePostgres('a team’s space', (postgres) => {
   let team: Team;
   let a: Member;
   let b: Member;
   let database: Database;
   let listener: Listener;
   let objects: FolderObjects;
-  let count = 0;
   const opened: { close(): Promise<void> }[] = [];
   beforeEach(async () => {
     team = makeTeam();
     a = team.folder('a', { git: true });
     b = team.folder('b');
-    database = await openDatabase(await postgres.database(`team${count++}`), { connections: 6 });
+    database = await openDatabase(await postgres.database('team'), { connections: 6 });
     await openSpaceSchema(database, 'team');
     listener = new Listener(database);
     objects = new FolderObjects(join(team.root, 'objects'));
@@ -42,7 +37,6 @@ describe.skipIf(missing !== null)(`a team's space${missing === null ? '' : ` (${
     await database.close();
     await team.remove();
   });
-  afterAll(() => postgres.remove());
 
   /** As another collector would open it: it has a folder of its own. */
   const open = (name = 'one') => {

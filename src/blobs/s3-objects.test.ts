@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AwsClient } from 'aws4fetch';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
-import { startS3, type TestS3 } from '../../test/support/s3.ts';
+import type { TestS3 } from '../../test/support/s3.ts';
+import { sharedS3 } from '../../test/support/servers.ts';
 import { openS3Objects, presign, readS3Url, type S3Objects } from './s3-objects.ts';
 
 describe('signing', () => {
@@ -67,7 +68,7 @@ describe('signing', () => {
   });
 });
 
-const started = await startS3();
+const started = await sharedS3();
 const missing = 'missing' in started ? started.missing : null;
 const s3 = started as TestS3;
 

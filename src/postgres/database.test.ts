@@ -1,18 +1,13 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startPostgres, type TestPostgres } from '../../test/support/postgres.ts';
+import { beforeAll, expect, it } from 'vitest';
+import { describePostgres } from '../../test/support/describe-postgres.ts';
 import { readNumberText } from '../store/number-text.ts';
 import { openDatabase, openSpaceSchema } from './database.ts';
 
-const started = await startPostgres();
-const missing = 'missing' in started ? started.missing : null;
-const postgres = started as TestPostgres;
-
-describe.skipIf(missing !== null)(`a database${missing === null ? '' : ` (${missing})`}`, () => {
+await describePostgres('a database', (postgres) => {
   let url = '';
   beforeAll(async () => {
     url = await postgres.database('collector');
   });
-  afterAll(() => postgres.remove());
 
   it('is made by several at once, once', async () => {
     const open = async () => {

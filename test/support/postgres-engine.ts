@@ -12,7 +12,7 @@ import { TakeIn } from '../../src/postgres/take-in.ts';
 import { localBlobs } from '../../src/server/blob-source.ts';
 import type { TestEngine } from '../../src/server/fixture.ts';
 import { journalChanges } from '../../src/server/local-parts.ts';
-import type { TestPostgres } from './postgres.ts';
+import type { Cluster } from './postgres.ts';
 
 const objects = { read: () => Promise.reject(new Error('there are no objects')) };
 let spaces = 0;
@@ -88,7 +88,7 @@ function wholeLines(path: string, from: number): Buffer {
 
 /** Each of its servers has a space of its own in one database. */
 export async function postgresTestEngine(
-  postgres: TestPostgres,
+  postgres: Cluster,
 ): Promise<{ engine: TestEngine; close(): Promise<void> }> {
   const database = await openDatabase(await postgres.database('engine'));
   const listener = new Listener(database);

@@ -1,5 +1,6 @@
 /** A real PostgreSQL for tests: the machine's, or, where root may, Debian's. A cluster of its own in a temporary folder. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { chownSync, existsSync, globSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -53,26 +54,12 @@ function account(): { uid: number; gid: number } | null {
   throw new Error('root can start PostgreSQL only as another user, and there is none');
 }
 
-/** A running cluster; must be stopped. */
-export class TestPostgres {
-  readonly folder: string;
+/** A cluster that runs, whoever has started it. */
+export class Cluster {
   readonly port: number;
-  readonly #bin: string;
-  readonly #account = account();
-  #server: ChildProcess | null = null;
 
-  constructor(bin: string, port: number) {
-    this.#bin = bin;
+  constructor(port: number) {
     this.port = port;
-    this.folder = mkdtempSync(join(tmpdir(), 'waddle-postgres-'));
-    if (this.#account !== null) chownSync(this.folder, this.#account.uid, this.#account.gid);
-    const data = join(this.folder, 'data');
-    const options = ['-A', 'trust', '-U', 'waddle', '-E', 'UTF8', '--locale=C', '--no-sync'];
-    execFileSync(join(bin, 'initdb'), ['-D', data, ...options], {
-      ...this.#account,
-      stdio: 'pipe',
-      cwd: '/',
-    });
   }
 
   /** The connection string of a database. */
@@ -80,10 +67,11 @@ export class TestPostgres {
     return `postgres://waddle@127.0.0.1:${this.port}/${database}`;
   }
 
-  /** Makes an empty database. */
+  /** Makes an empty database. @param name what it is for; others may use the same */
   async database(name: string): Promise<string> {
-    await this.query(`CREATE DATABASE "${name}"`);
-    return this.url(name);
+    const own = `${name}-${randomBytes(4).toString('hex')}`;
+    await this.query(`CREATE DATABASE "${own}"`);
+    return this.url(own);
   }
 
   async query(sql: string): Promise<Record<string, unknown>[]> {
@@ -95,6 +83,28 @@ export class TestPostgres {
       await client.end();
     }
   }
+}
+
+/** A cluster of one's own; must be removed. */
+export class TestPostgres extends Cluster {
+  readonly folder: string;
+  readonly #bin: string;
+  readonly #account = account();
+  #server: ChildProcess | null = null;
+
+  constructor(bin: string, port: number) {
+    super(port);
+    this.#bin = bin;
+    this.folder = mkdtempSync(join(tmpdir(), 'waddle-postgres-'));
+    if (this.#account !== null) chownSync(this.folder, this.#account.uid, this.#account.gid);
+    const data = join(this.folder, 'data');
+    const options = ['-A', 'trust', '-U', 'waddle', '-E', 'UTF8', '--locale=C', '--no-sync'];
+    execFileSync(join(bin, 'initdb'), ['-D', data, ...options], {
+      ...this.#account,
+      stdio: 'pipe',
+      cwd: '/',
+    });
+  }
 
   /** Of the process that the others are children of; 0 where none runs. */
   get pid(): number {
@@ -104,7 +114,7 @@ export class TestPostgres {
   async start(): Promise<void> {
     const settings = ['listen_addresses=127.0.0.1', `port=${this.port}`, 'unix_socket_directories='];
     // No fsync: a test ends PostgreSQL, never the machine.
-    settings.push('fsync=off', 'shared_buffers=64MB', 'max_connections=80', 'autovacuum_naptime=5s');
+    settings.push('fsync=off', 'shared_buffers=64MB', 'max_connections=200', 'autovacuum_naptime=5s');
     const command = [
       join(this.#bin, 'postgres'),
       '-D',

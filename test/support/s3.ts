@@ -1,5 +1,5 @@
 /** moto's server: S3 over the network, with authentication on. From PyPI into a cache of the checkout. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
@@ -52,18 +52,52 @@ export type Meddle = (
 ) => 'answered' | Promise<void> | undefined;
 
 /** A running server with one bucket; must be stopped. */
+export interface Moto {
+  port: number;
+  credentials: S3Options['credentials'];
+  stop(): Promise<void>;
+}
+
+const BUCKET = 'waddle-team';
+const REGION = 'us-east-1';
+
+/** A prefix of the bucket, behind a proxy that counts and may meddle; must be stopped. */
 export class TestS3 {
   /** Put between the clients and the server. */
   meddle: Meddle = () => undefined;
   requests = 0;
-  readonly #server: ChildProcess;
-  readonly #proxy: Server;
   readonly options: S3Options;
+  readonly #proxy: Server;
+  readonly #ended: () => Promise<void>;
 
-  constructor(server: ChildProcess, proxy: Server, options: S3Options) {
-    this.#server = server;
+  private constructor(proxy: Server, options: S3Options, ended: () => Promise<void>) {
     this.#proxy = proxy;
     this.options = options;
+    this.#ended = ended;
+  }
+
+  /** @param ended called when it is stopped */
+  static async over(
+    { port, credentials }: Pick<Moto, 'port' | 'credentials'>,
+    ended = async () => {},
+  ): Promise<TestS3> {
+    const proxy = createServer();
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    const endpoint = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    const prefix = randomBytes(4).toString('hex');
+    const s3 = new TestS3(proxy, { bucket: BUCKET, prefix, endpoint, region: REGION, credentials }, ended);
+    proxy.on('request', (incoming: IncomingMessage, response: ServerResponse) => {
+      s3.requests += 1;
+      const done = s3.meddle(incoming, response);
+      if (done === 'answered') {
+        incoming.resume();
+        return;
+      }
+      const pass = () => forward(incoming, response, s3, port);
+      if (done === undefined) pass();
+      else void done.then(pass);
+    });
+    return s3;
   }
 
   /** As `--blobs` takes it. */
@@ -80,15 +114,11 @@ export class TestS3 {
   async stop(): Promise<void> {
     this.#proxy.closeAllConnections();
     await new Promise((resolve) => this.#proxy.close(resolve));
-    const gone = new Promise((resolve) => this.#server.once('exit', resolve));
-    if (this.#server.exitCode === null && this.#server.signalCode === null) {
-      this.#server.kill('SIGKILL');
-      await gone;
-    }
+    await this.#ended();
   }
 }
 
-export async function startS3(): Promise<TestS3 | { missing: string }> {
+export async function startMoto(): Promise<Moto | { missing: string }> {
   const found = findMoto();
   if ('missing' in found) return found;
   const port = await freePort();
@@ -118,31 +148,26 @@ export async function startS3(): Promise<TestS3 | { missing: string }> {
     }
   }
   const credentials = await makeUser(at);
-  const client = new AwsClient({ ...credentials, region: 'us-east-1', service: 's3', retries: 0 });
-  const made = await client.fetch(`${at}/waddle-team`, { method: 'PUT' });
+  const client = new AwsClient({ ...credentials, region: REGION, service: 's3', retries: 0 });
+  const made = await client.fetch(`${at}/${BUCKET}`, { method: 'PUT' });
   if (!made.ok) throw new Error(`no bucket: ${await made.text()}`);
-  const proxy = createServer();
-  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
-  const endpoint = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
-  const s3 = new TestS3(server, proxy, {
-    bucket: 'waddle-team',
-    prefix: randomBytes(4).toString('hex'),
-    endpoint,
-    region: 'us-east-1',
+  return {
+    port,
     credentials,
-  });
-  proxy.on('request', (incoming: IncomingMessage, response: ServerResponse) => {
-    s3.requests += 1;
-    const done = s3.meddle(incoming, response);
-    if (done === 'answered') {
-      incoming.resume();
-      return;
-    }
-    const pass = () => forward(incoming, response, s3, port);
-    if (done === undefined) pass();
-    else void done.then(pass);
-  });
-  return s3;
+    stop: async () => {
+      const gone = new Promise((resolve) => server.once('exit', resolve));
+      if (server.exitCode === null && server.signalCode === null) {
+        server.kill('SIGKILL');
+        await gone;
+      }
+    },
+  };
+}
+
+/** With a server of its own. */
+export async function startS3(): Promise<TestS3 | { missing: string }> {
+  const moto = await startMoto();
+  return 'missing' in moto ? moto : TestS3.over(moto, moto.stop);
 }
 
 function forward(incoming: IncomingMessage, response: ServerResponse, s3: TestS3, port: number): void {
@@ -187,7 +212,7 @@ async function gate(incoming: IncomingMessage, response: ServerResponse, at: URL
   const client = new AwsClient({
     accessKeyId,
     secretAccessKey,
-    region: 'us-east-1',
+    region: REGION,
     service: 's3',
     retries: 0,
   });
@@ -248,7 +273,7 @@ async function makeUser(at: string): Promise<{ accessKeyId: string; secretAccess
   const admin = new AwsClient({
     accessKeyId: 'none',
     secretAccessKey: 'none',
-    region: 'us-east-1',
+    region: REGION,
     service: 'iam',
   });
   const ask = async (fields: Record<string, string>): Promise<string> => {
