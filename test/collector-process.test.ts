@@ -1,5 +1,4 @@
 /** The collector as a process: killed, ended, backed up and restored, behind TLS, and its tokens from the command line. */
-import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { connect } from 'node:net';
@@ -9,6 +8,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { encodeFrames, FRAMES_TYPE } from '../src/protocol/frames.ts';
 import { type HttpSpace, openHttpSpace } from '../src/sync/http-space.ts';
 import { rootOfBytes, sha256, testRun } from './collector-fixture.ts';
+import { makeCertificate } from './support/certificate.ts';
 import { ended, freePort, Sandbox, until, WADDLE } from './support/sandbox.ts';
 
 let sandbox: Sandbox;
@@ -217,30 +217,7 @@ test('SIGTERM finishes what is in flight, and lets nobody new in', async () => {
 test('one process owns the folder; tokens are made beside it and through it; TLS by its flags', async () => {
   const keys = mkdtempSync(join(tmpdir(), 'waddle-tls-'));
   try {
-    const [cert, key] = [join(keys, 'cert.pem'), join(keys, 'key.pem')];
-    execFileSync(
-      'openssl',
-      [
-        'req',
-        '-x509',
-        '-newkey',
-        'ec',
-        '-pkeyopt',
-        'ec_paramgen_curve:prime256v1',
-        '-nodes',
-        '-days',
-        '2',
-        '-keyout',
-        key,
-        '-out',
-        cert,
-        '-subj',
-        '/CN=localhost',
-        '-addext',
-        'subjectAltName=IP:127.0.0.1',
-      ],
-      { stdio: 'ignore' },
-    );
+    const { cert, key } = makeCertificate(keys);
     const port = await freePort();
     const { child, url, said } = await start(port, '--tls-cert', cert, '--tls-key', key, '--log', 'json');
     const admin = tokenIn(said());

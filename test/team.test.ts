@@ -1,18 +1,11 @@
 /** docs/team.md, command for command: a collector, two machines that push and pull, and a third that only reads. */
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
+import { pageBlock } from './support/page-block.ts';
 import { freePort, ROOT, Sandbox, until } from './support/sandbox.ts';
 
-const page = readFileSync(join(ROOT, 'docs/team.md'), 'utf8');
-
-/** The block that follows `<!-- name -->`. */
-function block(name: string): string {
-  const text = new RegExp(`<!-- ${name} -->\\n\`\`\`\\w+\\n([\\s\\S]*?)\`\`\``).exec(page)?.[1];
-  if (text === undefined) throw new Error(`docs/team.md has no block ${name}`);
-  return text;
-}
+const block = (name: string) => pageBlock('docs/team.md', name);
 
 const sandboxes: Sandbox[] = [];
 afterEach(async () => {

@@ -147,6 +147,7 @@ async function newInstance(shared: Shared, { ownPort = false }): Promise<Fastify
   await app.register(cookie);
   app.addHook('onRequest', async (request, reply) => {
     for (const [name, value] of Object.entries(PAGE_HEADERS)) reply.header(name, value);
+    endUnlessUpgraded(request, reply);
     const { access, ports } = options;
     const caller = callerOf(app, request, access.cookie);
     if (access.handedIn !== true) checkHost(access, caller.host);
@@ -193,6 +194,17 @@ function callerOf(app: FastifyInstance, request: FastifyRequest, cookieName: str
     cookie: cookies[cookieName],
     token: textOf(token),
   };
+}
+
+/**
+ * Nobody reads HTTP any more on a connection that asked to become a WebSocket: one that is refused ends with the answer, or
+ * a proxy would send the next request into it, and wait.
+ */
+function endUnlessUpgraded(request: FastifyRequest, reply: FastifyReply): void {
+  if (request.headers.upgrade === undefined) return;
+  reply.header('connection', 'close');
+  const { socket } = request.raw;
+  reply.raw.once('finish', () => socket.end());
 }
 
 /** Pages of other sites may link to this one, and may not load pieces of it: images and scripts carry no Origin. */

@@ -43,12 +43,13 @@ export function findChromium(): { path: string } | { missing: string } {
 /** A browser with a profile of its own, which Playwright makes and, once the browser is gone, removes. */
 export async function openBrowser(
   path: string,
-  options: { width?: number; height?: number; dark?: boolean } = {},
+  options: { width?: number; height?: number; dark?: boolean; anyCertificate?: boolean } = {},
 ): Promise<BrowserContext> {
   return chromium.launchPersistentContext('', {
     executablePath: path,
     args: FLAGS,
     viewport: { width: options.width ?? 1440, height: options.height ?? 900 },
+    ignoreHTTPSErrors: options.anyCertificate ?? false,
     colorScheme: options.dark ? 'dark' : 'light',
   });
 }

@@ -1,3 +1,4 @@
+import { connect as openConnection } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { JournalWriter } from '../../journal/writer.ts';
@@ -299,6 +300,28 @@ describe('the plain dialect', () => {
       // A route that takes no WebSocket may open and close at once: what counts is that nothing is served.
       if (!url.endsWith('/api/runs')) expect([url, headers, opened]).toEqual([url, headers, opens]);
       socket.terminate();
+    }
+  });
+
+  it('ends the connection with its refusal: a proxy would send the next request into it', async () => {
+    for (const [path, status] of [
+      ['/ws', 403],
+      ['/api/runs', 403],
+      ['/nowhere', 403],
+    ] as const) {
+      const socket = openConnection(port, '127.0.0.1');
+      let answer = '';
+      socket.on('data', (data) => {
+        answer += String(data);
+      });
+      const ended = new Promise((settle) => socket.once('end', settle));
+      socket.write(
+        `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nOrigin: http://evil.example\r\nConnection: Upgrade\r\n` +
+          'Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: SGVsbG8sIHdvcmxkISEhIQ==\r\n\r\n',
+      );
+      await ended;
+      expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} [^]*\r\nconnection: close\r\n`, 'i'));
+      socket.destroy();
     }
   });
 });
