@@ -9,31 +9,29 @@ import { encodeFrames, FRAMES_TYPE } from '../src/protocol/frames.ts';
 import { type HttpSpace, openHttpSpace } from '../src/sync/http-space.ts';
 import { rootOfBytes, sha256, testRun } from './collector-fixture.ts';
 import { makeCertificate } from './support/certificate.ts';
+import { type CollectorHome, isFolderHome, makeHome } from './support/collector-home.ts';
 import { ended, freePort, Sandbox, until, WADDLE } from './support/sandbox.ts';
 
 let sandbox: Sandbox;
-let folder: string;
+let home: CollectorHome;
 const spaces: HttpSpace[] = [];
 
-beforeEach(() => {
+beforeEach(async () => {
   sandbox = new Sandbox({ git: false });
-  folder = join(sandbox.folder, 'team');
+  home = await makeHome();
+  Object.assign(sandbox.env, home.env, { TMPDIR: sandbox.folder });
 });
 afterEach(async () => {
   for (const space of spaces.splice(0)) await space.close();
   await sandbox.remove();
+  await home.remove();
 });
 
 /** Starts a collector and waits until it is ready. */
-async function start(port: number, ...more: string[]) {
+async function start(port: number, more: string[] = [], place = home.flags) {
   const scheme = more.includes('--tls-cert') ? 'https' : 'http';
-  const child = sandbox.start(
-    WADDLE,
-    ['serve', '--collector', '--dir', folder, '--port', String(port), ...more],
-    {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    },
-  );
+  const words = ['serve', '--collector', ...place, '--port', String(port), ...more];
+  const child = sandbox.start(WADDLE, words, { stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr?.on('data', (data) => {
     said += String(data);
@@ -91,8 +89,7 @@ test('kill -9 in the middle of uploads loses nothing that was acknowledged, and 
       child.kill('SIGKILL');
       await ended(child);
       kills += 1;
-      const path = join(folder, 'spaces/default/.waddle/runs', id, `${journal.writer}.jsonl`);
-      const there = readFileSync(path);
+      const there = await home.journal('default', id, journal.writer);
       expect(there.length).toBeGreaterThanOrEqual(acknowledged);
       expect(journal.bytes.subarray(0, there.length).equals(there)).toBe(true);
       ({ child, url } = await start(port));
@@ -123,63 +120,69 @@ test('kill -9 in the middle of uploads loses nothing that was acknowledged, and 
   await until(async () => ((await metrics.clone().json()) as unknown[]).length === 2000, 'all samples');
 });
 
-test('a backup taken while it is written to is whole; restored, it serves what it had', async () => {
-  const port = await freePort();
-  const first = await start(port);
-  const token = tokenIn(first.said());
-  const space = await open(first.url, token);
-  const run = testRun('demo', { k: 'm', s: 0, v: { loss: 1 } });
-  const bytes = Buffer.from('some weights');
-  run.journal.add({ k: 'artifact', name: 'w', type: 'file', sha256: sha256(bytes), size: bytes.length });
-  await space.writeJournals([run.journal.piece()]);
-  await space.writeBlobs([{ run: run.id, sha256: sha256(bytes), size: bytes.length, offset: 0, bytes }]);
-  let stop = false;
-  const writing = (async () => {
-    for (let step = 1; !stop; step += 1) {
-      const offset = run.journal.bytes.length;
-      run.journal.add({ k: 'm', s: step, v: { loss: step } });
-      await space.writeJournals([run.journal.piece(offset)]);
-    }
-  })();
-  const backup = join(sandbox.folder, 'backup');
-  const collect = (...args: string[]) => sandbox.waddle('collector', ...args);
-  expect(collect('backup', backup, '--dir', folder).status).toBe(0);
-  const again = sandbox.json<{ files: number; kept: number }>('collector', 'backup', backup, '--dir', folder);
-  expect(again.kept).toBeGreaterThan(0);
-  stop = true;
-  await writing;
-  first.child.kill('SIGTERM');
-  expect(await ended(first.child)).toMatchObject({ status: 0 });
+test.runIf(isFolderHome())(
+  'a backup taken while it is written to is whole; restored, it serves what it had',
+  async () => {
+    const port = await freePort();
+    const first = await start(port);
+    const token = tokenIn(first.said());
+    const space = await open(first.url, token);
+    const run = testRun('demo', { k: 'm', s: 0, v: { loss: 1 } });
+    const bytes = Buffer.from('some weights');
+    run.journal.add({ k: 'artifact', name: 'w', type: 'file', sha256: sha256(bytes), size: bytes.length });
+    await space.writeJournals([run.journal.piece()]);
+    await space.writeBlobs([{ run: run.id, sha256: sha256(bytes), size: bytes.length, offset: 0, bytes }]);
+    let stop = false;
+    const writing = (async () => {
+      for (let step = 1; !stop; step += 1) {
+        const offset = run.journal.bytes.length;
+        run.journal.add({ k: 'm', s: step, v: { loss: step } });
+        await space.writeJournals([run.journal.piece(offset)]);
+      }
+    })();
+    const backup = join(sandbox.folder, 'backup');
+    const collect = (...args: string[]) => sandbox.waddle('collector', ...args);
+    expect(collect('backup', backup, ...home.flags).status).toBe(0);
+    const again = sandbox.json<{ files: number; kept: number }>('collector', 'backup', backup, ...home.flags);
+    expect(again.kept).toBeGreaterThan(0);
+    stop = true;
+    await writing;
+    first.child.kill('SIGTERM');
+    expect(await ended(first.child)).toMatchObject({ status: 0 });
 
-  expect(collect('restore', backup, '--dir', folder)).toMatchObject({ status: 1 });
-  folder = join(sandbox.folder, 'restored');
-  expect(collect('restore', backup, '--dir', folder).status).toBe(0);
-  const second = await start(port);
-  // Its tokens were in the backup: none is made anew.
-  expect(tokenIn(second.said())).toBe('');
-  const restored = await open(second.url, token);
-  const state = (await restored.states([run.id])).get(run.id);
-  const mark = state?.journals.get(run.journal.writer);
-  const had = run.journal.bytes.subarray(0, mark?.length ?? 0);
-  expect(mark?.root).toBe(rootOfBytes(had));
-  expect(had.length).toBeGreaterThan(0);
-  expect(Buffer.from((await restored.readBlob(run.id, sha256(bytes), 0)) ?? [])).toEqual(bytes);
-  second.child.kill('SIGTERM');
-  await ended(second.child);
+    expect(collect('restore', backup, ...home.flags)).toMatchObject({ status: 1 });
+    const place = ['--dir', join(sandbox.folder, 'restored')];
+    expect(collect('restore', backup, ...place).status).toBe(0);
+    const second = await start(port, [], place);
+    // Its tokens were in the backup: none is made anew.
+    expect(tokenIn(second.said())).toBe('');
+    const restored = await open(second.url, token);
+    const state = (await restored.states([run.id])).get(run.id);
+    const mark = state?.journals.get(run.journal.writer);
+    const had = run.journal.bytes.subarray(0, mark?.length ?? 0);
+    expect(mark?.root).toBe(rootOfBytes(had));
+    expect(had.length).toBeGreaterThan(0);
+    expect(Buffer.from((await restored.readBlob(run.id, sha256(bytes), 0)) ?? [])).toEqual(bytes);
+    second.child.kill('SIGTERM');
+    await ended(second.child);
 
-  const stored = join(
-    backup,
-    'spaces/default/.waddle/blobs/sha256',
-    sha256(bytes).slice(0, 2),
-    sha256(bytes),
-  );
-  rmSync(stored);
-  writeFileSync(stored, 'other weights');
-  folder = join(sandbox.folder, 'damaged');
-  const damaged = collect('restore', backup, '--dir', folder);
-  expect([damaged.status, damaged.stderr]).toEqual([1, expect.stringContaining('not what their names say')]);
-  expect(existsSync(folder)).toBe(false);
-});
+    const stored = join(
+      backup,
+      'spaces/default/.waddle/blobs/sha256',
+      sha256(bytes).slice(0, 2),
+      sha256(bytes),
+    );
+    rmSync(stored);
+    writeFileSync(stored, 'other weights');
+    const folder = join(sandbox.folder, 'damaged');
+    const damaged = collect('restore', backup, '--dir', folder);
+    expect([damaged.status, damaged.stderr]).toEqual([
+      1,
+      expect.stringContaining('not what their names say'),
+    ]);
+    expect(existsSync(folder)).toBe(false);
+  },
+);
 
 test('SIGTERM finishes what is in flight, and lets nobody new in', async () => {
   const port = await freePort();
@@ -211,24 +214,25 @@ test('SIGTERM finishes what is in flight, and lets nobody new in', async () => {
   await until(() => answer.includes('"ok":true'), 'the answer');
   expect(await ended(child)).toMatchObject({ status: 0 });
   expect([1001, 1006]).toContain(await goodbye);
-  expect(existsSync(join(folder, 'spaces/default/.waddle/runs', id, `${journal.writer}.jsonl`))).toBe(true);
+  expect((await home.journal('default', id, journal.writer)).equals(journal.bytes)).toBe(true);
 });
 
-test('one process owns the folder; tokens are made beside it and through it; TLS by its flags', async () => {
+test('one process owns a folder; tokens are made beside it and through it; TLS by its flags', async () => {
   const keys = mkdtempSync(join(tmpdir(), 'waddle-tls-'));
   try {
     const { cert, key } = makeCertificate(keys);
     const port = await freePort();
-    const { child, url, said } = await start(port, '--tls-cert', cert, '--tls-key', key, '--log', 'json');
+    const { child, url, said } = await start(port, ['--tls-cert', cert, '--tls-key', key, '--log', 'json']);
     const admin = tokenIn(said());
-    const other = sandbox.waddle('serve', '--collector', '--dir', folder, '--port', '0');
-    expect([other.status, other.stderr]).toEqual([1, expect.stringContaining('is running already')]);
+    if (home.kind === 'folder') {
+      const other = sandbox.waddle('serve', '--collector', ...home.flags, '--port', '0');
+      expect([other.status, other.stderr]).toEqual([1, expect.stringContaining('is running already')]);
+    }
 
     const made = sandbox.json<{ token: string; record: { id: string } }>(
       'token',
       'create',
-      '--dir',
-      folder,
+      ...home.flags,
       '--space',
       'vision',
       '--project',
@@ -252,7 +256,7 @@ test('one process owns the folder; tokens are made beside it and through it; TLS
           .end();
       });
     expect(await ask(made.token)).toBe(200);
-    expect(sandbox.waddle('token', 'revoke', made.record.id, '--dir', folder).status).toBe(0);
+    expect(sandbox.waddle('token', 'revoke', made.record.id, ...home.flags).status).toBe(0);
     expect(await ask(made.token)).toBe(401);
 
     Object.assign(sandbox.env, { WADDLE_TOKEN: admin, NODE_EXTRA_CA_CERTS: cert });
@@ -289,7 +293,8 @@ test('one process owns the folder; tokens are made beside it and through it; TLS
   }
 });
 
-test('says what is wrong before it does anything', () => {
+test.runIf(isFolderHome())('says what is wrong before it does anything', () => {
+  const folder = join(sandbox.folder, 'team');
   for (const [args, what] of [
     [['serve', '--collector', '--tls-cert', 'x', '--dir', folder], 'go together'],
     [['token', 'ls', '--url', 'http://127.0.0.1:1'], 'wants an admin token'],

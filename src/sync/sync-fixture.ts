@@ -1,5 +1,6 @@
 /** For the tests of this room: project folders with runs as Waddle's own writers make them. */
 import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -151,4 +152,20 @@ function makeMember(
         { k: undo ? 'restore' : 'remove', t: Date.now() / 1000, run, clock },
       ]),
   };
+}
+
+/** A large run with artifacts and code, and a small one that is sealed. The folder lies in a repository. */
+export async function twoRuns(member: Member): Promise<string[]> {
+  member.write('data/a', randomBytes(1000));
+  member.write('data/b', randomBytes(200_000));
+  member.write('train.py', 'print(1)\n'.repeat(1000));
+  const first = await member.run({
+    samples: 20_000,
+    artifacts: { w: randomBytes(150_000) },
+    folders: ['data'],
+    code: true,
+  });
+  member.write('train.py', 'print(2)\n'.repeat(1000));
+  const second = await member.run({ samples: 10, code: true, seal: true });
+  return [first, second];
 }
