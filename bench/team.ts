@@ -4,7 +4,9 @@
  * times of the chart queries meanwhile, the bytes of a sample in PostgreSQL, and the greatest memory of the collector.
  * PostgreSQL, the collector, the clients and the reader share this machine.
  */
+import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
 import { newRunId } from '../src/events/ids.ts';
 import { openHttpSpace } from '../src/sync/http-space.ts';
 import { JournalHasher } from '../src/sync/journal-hash.ts';
@@ -120,21 +122,8 @@ try {
     return result.rows;
   };
 
-  const times: number[] = [];
-  let looking = true;
-  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
-  const look = async () => {
-    for (let turn = 0; looking; turn += 1) {
-      const run = runs[turn % runs.length];
-      const began = performance.now();
-      const body = JSON.stringify({ series: [{ run, key: `metric${turn % KEYS}` }], points: 1000 });
-      const answer = await fetch(`${url}/api/series`, { method: 'POST', headers, body });
-      await answer.arrayBuffer();
-      if (answer.ok) times.push(performance.now() - began);
-      await new Promise((wake) => setTimeout(wake, 20));
-    }
-  };
-  const looker = look();
+  const workerData = { url, token, runs, keys: KEYS };
+  const looker = new Worker(new URL('chart-looker.ts', import.meta.url), { workerData });
   const processors = () => [collector.pid ?? 0, postgres.pid].map(processorTime);
   const before = processors();
   const began = performance.now();
@@ -156,8 +145,8 @@ try {
   while ((await taken()) < total) await new Promise((wake) => setTimeout(wake, 50));
   const took = performance.now() - began;
   const [ofCollector = 0, ofPostgres = 0] = processors().map((seconds, at) => seconds - (before[at] ?? 0));
-  looking = false;
-  await looker;
+  looker.postMessage('stop');
+  const [times] = (await once(looker, 'message')) as [number[]];
   times.sort((a, b) => a - b);
   const [size] = await rows(`SELECT
     pg_total_relation_size('waddle_default.sample_chunks') AS samples,

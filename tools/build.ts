@@ -136,7 +136,8 @@ function moveIn(): void {
 
 if (options.clean === true) rmSync(dist, { recursive: true, force: true });
 try {
-  await bundle({ waddle: 'src/cli/entry.ts' }, 'esm', [trim(), thirdParty()]);
+  const program = { waddle: 'src/cli/entry.ts', 'intake-worker': 'src/collector/intake-worker.ts' };
+  await bundle(program, 'esm', [trim(), thirdParty()]);
   // Apart from the command line: a job that logs must not load any of it.
   await bundle({
     client: 'src/client/client.ts',

@@ -1,7 +1,7 @@
 /** Where a team's collectors keep things: `--database` and `--blobs`, else WADDLE_DATABASE and WADDLE_BLOBS. */
 import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { ObjectStore } from '../blobs/object-store.ts';
+import type { ObjectsPlace } from '../blobs/objects-place.ts';
 import { WaddleError } from '../errors/waddle-error.ts';
 import type { Context } from './context.ts';
 
@@ -9,7 +9,7 @@ import type { Context } from './context.ts';
 export async function teamOf(
   context: Context,
   flags: { database?: string | undefined; blobs?: string | undefined },
-): Promise<{ database: string; objects: ObjectStore } | null> {
+): Promise<{ database: string; objects: ObjectsPlace } | null> {
   const database = flags.database ?? context.env.WADDLE_DATABASE;
   const blobs = flags.blobs ?? context.env.WADDLE_BLOBS;
   if (database === undefined) {
@@ -35,11 +35,10 @@ export async function teamOf(
     );
   }
   if (blobs.startsWith('s3:')) {
-    const { openS3Objects, readS3Url } = await import('../blobs/s3-objects.ts');
-    return { database, objects: await openS3Objects(readS3Url(blobs, context.env)) };
+    const { readS3Url } = await import('../blobs/s3-objects.ts');
+    return { database, objects: { s3: readS3Url(blobs, context.env) } };
   }
-  const { FolderObjects } = await import('../blobs/folder-objects.ts');
   const folder = resolve(context.cwd, blobs.replace(/^file:\/\//, ''));
   mkdirSync(folder, { recursive: true });
-  return { database, objects: new FolderObjects(folder) };
+  return { database, objects: { folder } };
 }

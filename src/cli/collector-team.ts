@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { TeamParts } from '../collector/team-backend.ts';
 import { WaddleError } from '../errors/waddle-error.ts';
 import { diffTrees } from '../git/diff.ts';
-import { DASHBOARD_FOLDER } from './program-files.ts';
+import { DASHBOARD_FOLDER, INTAKE_FILE } from './program-files.ts';
 import { VERSION } from './version.ts';
 
 export function teamParts({
@@ -16,6 +16,7 @@ export function teamParts({
   return {
     version: VERSION,
     dashboard: DASHBOARD_FOLDER,
+    intake: INTAKE_FILE,
     env,
     diff: async (space, projects, from, to) => {
       const [a, b] = [from.snapshot[from.at] ?? null, to.snapshot[to.at] ?? null];

@@ -9,6 +9,9 @@ export const CLI_FILE = join(DIST, 'waddle.js');
 /** What starts a TypeScript or JavaScript entry. */
 export const BOOT_FILE = join(DIST, 'boot.js');
 
+/** The thread of a team's collector that takes in. */
+export const INTAKE_FILE = join(DIST, 'intake-worker.js');
+
 /** Makes `waddleml/client` resolve in Node jobs that have not installed it. */
 export const RESOLVE_FILE = join(DIST, 'resolve-client.cjs');
 

@@ -1,4 +1,5 @@
 /** What a collector asks of the place where its spaces are kept. */
+import type { PackedPiece } from '../protocol/piece-frames.ts';
 import type { App } from '../server/app.ts';
 import type { Space } from '../sync/space.ts';
 import type { Registry } from './registry.ts';
@@ -17,12 +18,17 @@ export interface SpaceHome {
   /** Of the runs that are here, each one's project. */
   projectsOf(runs: readonly string[]): Promise<Map<string, string>>;
   usage(project: string | null): Promise<Usage>;
+  /** The texts of pieces that came, of `most` bytes together. @throws WaddleError `columns-invalid` */
+  unpack(pieces: PackedPiece[], most: number): Promise<Uint8Array[]>;
   /** The application over all of the space, or over one project of it; built when first asked for. */
   app(project: string | null): Promise<App>;
   /** Live clients, in all of its applications. */
   live(): number;
   close(): Promise<void>;
 }
+
+/** What its routes need of it. */
+export type OpenHome = Pick<SpaceHome, 'name' | 'space' | 'projectsOf' | 'usage' | 'unpack'>;
 
 export interface Backend {
   readonly registry: Registry;
@@ -35,10 +41,7 @@ export interface Backend {
 /** What a space is given by the collector that opens it. */
 export interface Doors {
   /** The further routes of an application of the space. */
-  routes(
-    home: Pick<SpaceHome, 'name' | 'space' | 'projectsOf' | 'usage'>,
-    project: string | null,
-  ): (http: App['http']) => void;
+  routes(home: OpenHome, project: string | null): (http: App['http']) => void;
   /** Whether something large is on its way in: what can wait should. */
   busy(): boolean;
 }

@@ -4,6 +4,7 @@ import { eventTime } from '../events/line.ts';
 import { appendWhole } from '../journal/append-whole.ts';
 import { type Layout, layoutOf, runFolder } from '../journal/layout.ts';
 import { ensureProjectFolder } from '../journal/project-folder.ts';
+import { type PackedPiece, unpackPieces } from '../protocol/piece-frames.ts';
 import { type App, buildApp } from '../server/app.ts';
 import type { BlobSource } from '../server/blob-source.ts';
 import { localParts } from '../server/local-parts.ts';
@@ -135,6 +136,10 @@ export class FolderHome implements SpaceHome {
     const journals = Number(row?.journals ?? 0);
     const files = project === null ? this.#countFiles() : Number(row?.named ?? 0);
     return { bytes: journals + files, samples: Number(row?.samples ?? 0) };
+  }
+
+  async unpack(pieces: PackedPiece[], most: number): Promise<Uint8Array[]> {
+    return unpackPieces(pieces, most);
   }
 
   #countFiles(): number {

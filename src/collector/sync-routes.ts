@@ -6,7 +6,7 @@ import type { TSchema } from 'typebox';
 import { isSha256 } from '../blobs/blob-store.ts';
 import { WaddleError } from '../errors/waddle-error.ts';
 import { decodeFrames, encodeFrames, FRAMES_TYPE, type Frame, MAX_FRAMES } from '../protocol/frames.ts';
-import { COLUMNS, packPiece, unpackPiece } from '../protocol/piece-frames.ts';
+import { COLUMNS, packPiece } from '../protocol/piece-frames.ts';
 import { SYNC_PREFIX, SYNC_PROTOCOL } from '../protocol/sync-limits.ts';
 import * as schemas from '../protocol/sync-schemas.ts';
 import { BINARY, described } from '../server/openapi.ts';
@@ -19,7 +19,7 @@ import {
   type PackPart,
   type Space,
 } from '../sync/space.ts';
-import type { SpaceHome } from './backend.ts';
+import type { OpenHome } from './backend.ts';
 import { callerOf, needScope } from './caller.ts';
 import { guardSpace } from './guarded-space.ts';
 import type { Quota } from './registry.ts';
@@ -34,7 +34,7 @@ const SMALL_BYTES = 512;
 const JSON_BODY_BYTES = 4 * 1024 * 1024;
 
 export interface SyncOptions {
-  home: Pick<SpaceHome, 'name' | 'space' | 'projectsOf' | 'usage'>;
+  home: OpenHome;
   project: string | null;
   version: string;
   quotaOf(space: string): Promise<Quota>;
@@ -168,13 +168,14 @@ function journals(http: FastifyInstance, options: SyncOptions): void {
     ),
     async (request): Promise<schemas.JournalResults> => {
       const space = await spaceFor(request, options, true);
-      let room = MAX_BODY_BYTES;
-      const pieces = framesIn<schemas.JournalHeader>(request, schemas.JournalHeader).map(
-        ({ header: { encoding, plain: _, ...header }, payload }): JournalPiece => {
-          const bytes = unpackPiece({ header: { encoding }, payload }, room);
-          room -= bytes.length;
-          return { ...header, bytes };
-        },
+      const frames = framesIn<schemas.JournalHeader>(request, schemas.JournalHeader);
+      const packed = frames.map(({ header: { encoding }, payload }) => ({ header: { encoding }, payload }));
+      const texts = await options.home.unpack(packed, MAX_BODY_BYTES);
+      const pieces = frames.map(
+        ({ header: { encoding: _, plain: __, ...header } }, index): JournalPiece => ({
+          ...header,
+          bytes: texts[index] ?? new Uint8Array(),
+        }),
       );
       const results = await space.writeJournals(pieces);
       options.moved('in', bytesOf(pieces));

@@ -5,21 +5,24 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { ObjectStore } from '../blobs/object-store.ts';
+import { type ObjectsPlace, openObjects } from '../blobs/objects-place.ts';
 import { WaddleError } from '../errors/waddle-error.ts';
 import { eventTime } from '../events/line.ts';
 import type { Event } from '../events/schema.ts';
 import { JournalWriter } from '../journal/writer.ts';
 import { type Database, openDatabase, openSpaceSchema } from '../postgres/database.ts';
 import { PostgresEngine } from '../postgres/engine.ts';
-import { Intake } from '../postgres/intake.ts';
 import { Listener } from '../postgres/listener.ts';
 import { blobKey, TeamSpace } from '../postgres/team-space.ts';
+import type { PackedPiece } from '../protocol/piece-frames.ts';
 import { type App, buildApp } from '../server/app.ts';
 import type { BlobSource } from '../server/blob-source.ts';
 import type { ChangeLog } from '../server/edits.ts';
 import type { CodeSide } from '../server/options.ts';
 import { EMPTY_ROOT, JournalHasher } from '../sync/journal-hash.ts';
+import type { JournalPiece } from '../sync/space.ts';
 import type { Backend, Doors, SpaceHome } from './backend.ts';
+import { IntakeThread } from './intake-thread.ts';
 import { PostgresRegistry } from './postgres-registry.ts';
 
 /** What the collector is given: git and the page are not its business. */
@@ -27,6 +30,8 @@ export interface TeamParts {
   version: string;
   /** The folder of the built page. */
   dashboard: string;
+  /** The file of the thread that takes in: `src/collector/intake-worker.ts`, or what was built from it. */
+  intake: string | URL;
   env: Record<string, string | undefined>;
   /** @param projects of the two sides */
   diff(space: TeamSpace, projects: readonly [string, string], from: CodeSide, to: CodeSide): Promise<string>;
@@ -36,39 +41,44 @@ export interface TeamParts {
 const CHUNK_BYTES = 4 * 1024 * 1024;
 /** Greatest body of a request to the application. */
 const BODY_BYTES = 4 * 1024 * 1024;
-const CONNECTIONS = 20;
+/** The thread that takes in has more of its own. */
+const CONNECTIONS = 10;
 /** How long PostgreSQL is waited for at the start, in milliseconds. */
 const START_MS = 60_000;
 
 /** @throws WaddleError `database-unreachable`, `database-denied`, `store-newer` */
-export async function openTeamBackend(url: string, objects: ObjectStore, parts: TeamParts): Promise<Backend> {
+export async function openTeamBackend(url: string, place: ObjectsPlace, parts: TeamParts): Promise<Backend> {
   const database = await reach(url);
   const listener = new Listener(database);
   const registry = new PostgresRegistry(database);
+  const objects = await openObjects(place);
   // Of this process alone, and gone with it: git's repositories, made again from the objects.
   const scratch = mkdtempSync(join(tmpdir(), 'waddle-collector-'));
-  // What others received is taken in too, by whoever is free.
-  const intakes = new Map<string, Intake>();
-  const intakeOf = async (space: string): Promise<Intake> => {
-    let intake = intakes.get(space);
-    if (intake === undefined) {
-      await openSpaceSchema(database, space);
-      intake = intakes.get(space) ?? new Intake({ database, listener, objects, space, failed: parts.bug });
-      intakes.set(space, intake);
-    }
-    return intake;
+  const intake = new IntakeThread({ file: parts.intake, database: url, objects: place, failed: parts.bug });
+  const known = new Set<string>();
+  const know = async (space: string): Promise<void> => {
+    if (known.has(space)) return;
+    await openSpaceSchema(database, space);
+    known.add(space);
+    intake.add(space);
   };
-  try {
-    for (const { name } of await registry.listSpaces()) await intakeOf(name);
-  } catch (error) {
+  const close = async (): Promise<void> => {
+    await intake.close();
     await listener.close();
     await database.close();
+    rmSync(scratch, { recursive: true, force: true });
+  };
+  try {
+    // What others received is taken in too, by whoever is free.
+    for (const { name } of await registry.listSpaces()) await know(name);
+  } catch (error) {
+    await close();
     throw error;
   }
   return {
     registry,
     open: async (name, doors) => {
-      const intake = await intakeOf(name);
+      await know(name);
       return new TeamHome({
         name,
         database,
@@ -82,13 +92,9 @@ export async function openTeamBackend(url: string, objects: ObjectStore, parts: 
     },
     async check() {
       await database.transaction(null, (session) => session.rows('SELECT 1'));
+      if (!intake.alive) throw new Error('the thread that takes in is not there');
     },
-    async close() {
-      for (const intake of intakes.values()) await intake.close();
-      await listener.close();
-      await database.close();
-      rmSync(scratch, { recursive: true, force: true });
-    },
+    close,
   };
 }
 
@@ -111,7 +117,7 @@ interface HomeOptions {
   database: Database;
   listener: Listener;
   objects: ObjectStore;
-  intake: Intake;
+  intake: IntakeThread;
   parts: TeamParts;
   doors: Doors;
   scratch: string;
@@ -127,8 +133,10 @@ class TeamHome implements SpaceHome {
   constructor(options: HomeOptions) {
     this.name = options.name;
     this.#options = options;
-    const { database, listener, objects, name, scratch, parts } = options;
-    this.space = new TeamSpace({ database, listener, objects, space: name, scratch, env: parts.env });
+    const { database, listener, objects, intake, name, scratch, parts } = options;
+    const receive = (pieces: readonly JournalPiece[]) => intake.write(name, pieces);
+    const { env } = parts;
+    this.space = new TeamSpace({ database, listener, objects, space: name, scratch, env, receive });
   }
 
   projectsOf(runs: readonly string[]): Promise<Map<string, string>> {
@@ -137,6 +145,10 @@ class TeamHome implements SpaceHome {
 
   usage(project: string | null): Promise<{ bytes: number; samples: number }> {
     return this.space.usage(project);
+  }
+
+  unpack(pieces: PackedPiece[], most: number): Promise<Uint8Array[]> {
+    return this.#options.intake.unpack(pieces, most);
   }
 
   app(project: string | null): Promise<App> {
@@ -224,7 +236,7 @@ class TeamHome implements SpaceHome {
         const message = result?.message ?? 'the database did not take it';
         throw new WaddleError('not-written', `the change could not be written: ${message}`, 'Try again.');
       }
-      await intake.now(run ?? '').catch(parts.bug);
+      await intake.now(this.name, run ?? '').catch(parts.bug);
     };
     return {
       append: async (changes) => {

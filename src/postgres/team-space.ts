@@ -54,6 +54,8 @@ export interface TeamSpaceOptions {
   scratch: string;
   /** Git is looked for with it. */
   env: Environment;
+  /** Receives journals in its place, on another thread. */
+  receive?: ((pieces: readonly JournalPiece[]) => Promise<PieceResult[]>) | undefined;
   maxBlobBytes?: number | undefined;
   maxPackBytes?: number | undefined;
 }
@@ -226,7 +228,7 @@ export class TeamSpace implements Space {
   }
 
   writeJournals(pieces: readonly JournalPiece[]): Promise<PieceResult[]> {
-    return this.#journals.write(pieces);
+    return this.#options.receive?.(pieces) ?? this.#journals.write(pieces);
   }
 
   readJournals(wants: readonly JournalWant[]): Promise<ReadPiece[]> {

@@ -8,6 +8,9 @@ export const COLUMNS = 'columns';
 /** Shorter pieces gain nothing. */
 const SMALL_BYTES = 1024;
 
+/** A frame of a piece, of which only the encoding matters. */
+export type PackedPiece = Frame<Encoded>;
+
 interface Encoded {
   encoding?: string | undefined;
   /** Bytes of the text. */
@@ -35,4 +38,14 @@ export function packPiece<H extends object>(
  */
 export function unpackPiece({ header, payload }: Frame<Encoded>, most: number): Uint8Array {
   return header.encoding === COLUMNS ? decodeColumns(payload, most) : payload;
+}
+
+/** The texts of pieces, of `most` bytes together. */
+export function unpackPieces(pieces: readonly PackedPiece[], most: number): Uint8Array[] {
+  let room = most;
+  return pieces.map((piece) => {
+    const bytes = unpackPiece(piece, room);
+    room -= bytes.length;
+    return bytes;
+  });
 }

@@ -61,7 +61,12 @@ export interface Problem {
 export function problemOf(error: unknown): Problem {
   if (error instanceof WaddleError) {
     const status =
-      STATUS[error.code] ?? (error.exitCode === 2 || error.code.endsWith('-invalid') ? 400 : 500);
+      STATUS[error.code] ??
+      (error.code.endsWith('-unreachable')
+        ? 503
+        : error.exitCode === 2 || error.code.endsWith('-invalid')
+          ? 400
+          : 500);
     return { status, body: bodyOf(error.code, error.message, error.hint), unforeseen: false };
   }
   const { code, statusCode, message } = (error instanceof Error ? error : {}) as {
