@@ -1,4 +1,24 @@
-import { defineConfig } from 'vite';
+import { defineConfig, type Plugin } from 'vite';
+
+/** The page's code is fetched beside the few lines that start it (`early.ts`), not after them. */
+const preloadMain: Plugin = {
+  name: 'preload-main',
+  transformIndexHtml: {
+    order: 'post',
+    handler: (html, { bundle }) => {
+      const main = Object.values(bundle ?? {}).find(
+        (file) => file.type === 'chunk' && file.facadeModuleId?.endsWith('/main.tsx') === true,
+      );
+      const files =
+        main?.type === 'chunk' ? [main.fileName, ...main.imports.filter((name) => !html.includes(name))] : [];
+      return files.map((file) => ({
+        tag: 'link',
+        attrs: { rel: 'modulepreload', crossorigin: true, href: `/${file}` },
+        injectTo: 'head',
+      }));
+    },
+  },
+};
 
 /** The page, built into `dist/dashboard/` by `tools/build.ts`, which says where to. */
 export default defineConfig({
@@ -8,6 +28,7 @@ export default defineConfig({
   clearScreen: false,
   logLevel: 'warn',
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
+  plugins: [preloadMain],
   worker: { format: 'es' },
   build: {
     target: 'es2023',

@@ -10,6 +10,7 @@ import type {
   RunRow,
   RunsQuery,
 } from '../../protocol/api.ts';
+import { earlyAnswer } from './early.ts';
 
 /** A request was refused for want of a token that counts. */
 export const signedOut = signal(false);
@@ -62,13 +63,16 @@ interface Options {
 async function send(path: string, { signal, method = 'GET', body }: Options): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(path, {
-      method,
-      signal: signal ?? null,
-      ...(body === undefined
-        ? {}
-        : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
-    });
+    const early = method === 'GET' ? earlyAnswer(path) : undefined;
+    response = await (early ??
+      fetch(path, {
+        method,
+        signal: signal ?? null,
+        ...(body === undefined
+          ? {}
+          : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+      }));
+    signal?.throwIfAborted();
   } catch (error) {
     if (isAbort(error)) throw error;
     throw new ApiFailure('unreachable', 'the server does not answer', 'is `waddle serve` still running?', 0, {
@@ -107,6 +111,18 @@ export async function getText(path: string, query?: Query, signal?: AbortSignal)
   return await (await send(apiPath(path, query), { signal })).text();
 }
 
+/** Text, and where the live stream goes on from it. */
+export async function getTextAt(
+  path: string,
+  signal?: AbortSignal,
+): Promise<{ text: string; cursor: string | undefined }> {
+  const response = await send(path, { signal });
+  return { text: await response.text(), cursor: cursorOf(response) };
+}
+
+const cursorOf = (response: Response): string | undefined =>
+  response.headers.get('waddle-cursor') ?? undefined;
+
 export async function sendJson<T>(
   method: string,
   path: string,
@@ -121,12 +137,14 @@ export async function sendJson<T>(
 export interface Page<T> {
   items: T[];
   next: string | undefined;
+  /** Where the live stream goes on from it. */
+  cursor: string | undefined;
 }
 
 export async function getPage<T>(href: string, signal?: AbortSignal): Promise<Page<T>> {
   const response = await send(href, { signal });
   const items = (await response.json()) as T[];
-  return { items, next: nextLink(response.headers.get('link')) };
+  return { items, next: nextLink(response.headers.get('link')), cursor: cursorOf(response) };
 }
 
 /** The `rel="next"` target of a `Link` header, as a path of this server. */
@@ -136,11 +154,18 @@ export function nextLink(header: string | null): string | undefined {
   return target.replace(/^https?:\/\/[^/]+/, '');
 }
 
+export type RunsAsk = Pick<RunsQuery, 'filter' | 'q' | 'project' | 'archived' | 'columns' | 'sort'>;
+
+/** As many as are charted: the first page is enough for all charts. */
+const FIRST_PAGE = 250;
+
 export const runsPath = (query: RunsQuery): string => apiPath('/api/runs', query);
+export const firstRunsPath = (ask: RunsAsk): string => runsPath({ ...ask, limit: FIRST_PAGE });
+export const runPath = (id: string): string => `/api/runs/${encodeURIComponent(id)}`;
 export const getRunsPage = (href: string, signal?: AbortSignal) => getPage<RunRow>(href, signal);
 export const getHealth = (signal?: AbortSignal) => getJson<Health>('/api/health', undefined, signal);
-export const getKeys = (query: { project?: string; runs?: string }, signal?: AbortSignal) =>
-  getJson<Keys>('/api/keys', query, signal);
+/** `path`: of `/api/keys`, with its query. */
+export const getKeys = (path: string, signal?: AbortSignal) => getJson<Keys>(path, undefined, signal);
 
 export const patchRun = (id: string, patch: RunPatch) =>
   sendJson<Edited>('PATCH', `/api/runs/${encodeURIComponent(id)}`, patch);

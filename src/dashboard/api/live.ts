@@ -31,6 +31,10 @@ let queued = false;
 let tries = 0;
 let timer: number | undefined;
 let first = true;
+/** Something was said to the server. */
+let begun = false;
+/** Answers on their way that will tell where the stream begins. */
+let awaited = 0;
 
 /** All interests as one message: the union of runs and of keys. Pure. */
 export function mergeInterests(list: Iterable<Interest>): Omit<Watch, 'since'> {
@@ -58,11 +62,12 @@ export function mergeInterests(list: Iterable<Interest>): Omit<Watch, 'since'> {
 
 function say(): void {
   queued = false;
-  if (socket?.readyState !== WebSocket.OPEN) return;
+  if (socket?.readyState !== WebSocket.OPEN || (!begun && awaited > 0)) return;
   const message = mergeInterests(interests.values());
   const text = JSON.stringify(message);
   if (text === sent) return;
   sent = text;
+  begun = true;
   socket.send(JSON.stringify(cursor === undefined ? message : { ...message, since: cursor }));
 }
 
@@ -70,6 +75,23 @@ function saySoon(): void {
   if (queued) return;
   queued = true;
   setTimeout(say, 30);
+}
+
+/**
+ * The stream begins where an answer stood that is on its way, so that nothing is missed between the two. Call it before
+ * asking, and what it returns with the answer's cursor (undefined: there is none). Later answers change nothing.
+ */
+export function beginStream(): (at: string | undefined) => void {
+  if (begun) return () => {};
+  awaited++;
+  let told = false;
+  return (at) => {
+    if (told) return;
+    told = true;
+    awaited--;
+    if (!begun) cursor ??= at;
+    say();
+  };
 }
 
 /** Sets what `owner` shows; undefined: nothing any more. */

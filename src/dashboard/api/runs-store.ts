@@ -3,13 +3,20 @@
  * are there at once; what is on hand stays until the answer to a new question is here.
  */
 import { computed, signal } from '@preact/signals';
-import type { Batch, RunRow, RunsQuery } from '../../protocol/api.ts';
-import { type ApiFailure, asFailure, getRunsPage, isAbort, runsPath } from './client.ts';
-import { connection, onBatch, onReconnect } from './live.ts';
+import type { Batch, RunRow } from '../../protocol/api.ts';
+import {
+  type ApiFailure,
+  asFailure,
+  firstRunsPath,
+  getRunsPage,
+  isAbort,
+  type Page,
+  type RunsAsk,
+  runsPath,
+} from './client.ts';
+import { beginStream, onBatch, onReconnect } from './live.ts';
+import { inView, whenQuiet } from './quiet.ts';
 
-export type RunsAsk = Pick<RunsQuery, 'filter' | 'q' | 'project' | 'archived' | 'columns' | 'sort'>;
-
-const FIRST_PAGE = 200;
 const NEXT_PAGE = 2000;
 /** So many come by themselves; the rest when the table is scrolled to their place. */
 const EAGER_RUNS = 2200;
@@ -81,18 +88,22 @@ async function load(): Promise<void> {
   const mine = new AbortController();
   request = mine;
   fresh = new Map();
+  // What happens from the first answer on comes with the stream.
+  const begin = beginStream();
   try {
-    let href: string | undefined = runsPath({ ...ask, limit: FIRST_PAGE });
+    let href: string | undefined = firstRunsPath(ask);
     const found = new Map<string, RunRow>();
     // A reload has as many as were there.
     const enough = Math.min(MAX_RUNS, Math.max(EAGER_RUNS, reloaded ? rows.peek().size : 0));
     while (href !== undefined && found.size < enough) {
-      const page = await getRunsPage(href, mine.signal);
+      const isFirst = found.size === 0;
+      if (!isFirst) await whenQuiet();
+      const page: Page<RunRow> = await inView(getRunsPage(href, mine.signal));
+      begin(page.cursor);
       for (const row of page.items) found.set(row.id, row);
       href = page.next?.replace(/([?&]limit=)\d+/, `$1${NEXT_PAGE}`);
       if (mine.signal.aborted) return;
-      const first =
-        runsState.peek() === 'loading' || runsState.peek() === 'partial' || found.size <= FIRST_PAGE;
+      const first = runsState.peek() === 'loading' || runsState.peek() === 'partial' || isFirst;
       // A quiet reload of many pages is shown when it is whole, so that no rows blink out.
       if (href === undefined || found.size >= enough || (first && found.size >= rows.peek().size))
         publish(found);
@@ -115,6 +126,7 @@ async function load(): Promise<void> {
     runsState.value = rows.peek().size > 0 ? 'stale' : 'failed';
     if (runsFailure.value.code !== 'unreachable') runsState.value = 'failed';
   } finally {
+    begin(undefined);
     if (request === mine) request = undefined;
   }
 }
@@ -221,10 +233,4 @@ function receive(batch: Batch): void {
 export function startRuns(): void {
   onBatch(receive);
   onReconnect(reloadRuns);
-  // What happened between the first answer and the stream's beginning.
-  const stop = connection.subscribe((state) => {
-    if (state !== 'live' || ask === undefined) return;
-    refreshSoon(50);
-    queueMicrotask(() => stop());
-  });
 }

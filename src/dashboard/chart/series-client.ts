@@ -5,6 +5,7 @@
  */
 import type { SeriesColumn, SeriesRequest } from '../../protocol/api.ts';
 import { ApiFailure, readFailure } from '../api/client.ts';
+import { inView } from '../api/quiet.ts';
 import { type Axis, type Line, lineOf, markResumed } from './line.ts';
 import type { WorkerAnswer, WorkerAsk } from './series-worker.ts';
 
@@ -43,16 +44,18 @@ let scheduled = false;
 
 /** Throws ApiFailure, or the browser's AbortError. */
 export function fetchSeries(ask: SeriesAsk, signal: AbortSignal): Promise<SeriesAnswer> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(aborted());
-    queue.push({ ask, signal, resolve, reject });
-    if (scheduled) return;
-    scheduled = true;
-    setTimeout(() => {
-      scheduled = false;
-      flush();
-    }, 4);
-  });
+  return inView(
+    new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(aborted());
+      queue.push({ ask, signal, resolve, reject });
+      if (scheduled) return;
+      scheduled = true;
+      setTimeout(() => {
+        scheduled = false;
+        flush();
+      }, 4);
+    }),
+  );
 }
 
 /** Starts the worker before the first question, which then need not wait for it. */

@@ -1,8 +1,8 @@
 /** All of one run but its samples and console: fetched, and kept true by the live stream. */
 import { batch, signal } from '@preact/signals';
 import type { Batch, LiveRun, RunDetail } from '../../protocol/api.ts';
-import { type ApiFailure, asFailure, getText, isAbort } from '../api/client.ts';
-import { connection, onBatch, onReconnect, watch } from '../api/live.ts';
+import { type ApiFailure, asFailure, getTextAt, isAbort, runPath } from '../api/client.ts';
+import { beginStream, onBatch, onReconnect, watch } from '../api/live.ts';
 import { parseExact } from './values.ts';
 
 /** Where a run changes all the time, it is read again at most so often. */
@@ -23,12 +23,6 @@ export class RunData {
     this.id = id;
     watch(this, { runs: [id] });
     this.#stop = [onBatch((message) => this.#receive(message)), onReconnect(() => void this.read())];
-    // What happened between the first answer and the stream's beginning.
-    const early = connection.peek() === 'live';
-    const wait = connection.subscribe((state) => {
-      if (state === 'live' && !early) this.#soon(100);
-    });
-    this.#stop.push(wait);
     void this.read();
   }
 
@@ -39,8 +33,10 @@ export class RunData {
     const request = new AbortController();
     this.#request = request;
     this.#lastRead = performance.now();
+    const begin = beginStream();
     try {
-      const text = await getText(`/api/runs/${encodeURIComponent(this.id)}`, undefined, request.signal);
+      const { text, cursor } = await getTextAt(runPath(this.id), request.signal);
+      begin(cursor);
       batch(() => {
         this.detail.value = parseExact(text) as RunDetail;
         this.state.value = 'ready';
@@ -57,6 +53,7 @@ export class RunData {
         else if (failure.status === 404) this.removed.value = true;
       });
     } finally {
+      begin(undefined);
       if (this.#request === request) this.#request = undefined;
     }
   }

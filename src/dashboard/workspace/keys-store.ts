@@ -1,8 +1,10 @@
 /** What can be a chart, a column or stand in a filter: asked when runs come, and when the stream tells of a new metric. */
 import { effect, signal } from '@preact/signals';
 import type { Keys } from '../../protocol/api.ts';
-import { type ApiFailure, asFailure, getKeys, isAbort } from '../api/client.ts';
+import { type ApiFailure, apiPath, asFailure, getKeys, isAbort } from '../api/client.ts';
 import { onBatch, onReconnect, watch } from '../api/live.ts';
+import { inView, whenQuiet } from '../api/quiet.ts';
+import { keysPath } from './asks.ts';
 import { chartRuns } from './shown-runs.ts';
 import { view } from './view.ts';
 
@@ -25,13 +27,15 @@ async function load(project: string, ids: readonly string[], quiet: boolean): Pr
   const mine = new AbortController();
   request = mine;
   try {
-    const charted = ids.length === 0 ? Promise.resolve(null) : getKeys({ runs: ids.join() }, mine.signal);
+    const charted = ids.length === 0 ? Promise.resolve(null) : inView(getKeys(keysPath(ids), mine.signal));
     const of = await charted;
     if (mine.signal.aborted) return;
     const changed = setChartKeys((of?.metrics ?? []).map((entry) => entry.key));
     keysFailure.value = null;
     if (quiet && !changed) return;
-    const all = await getKeys(project === '' ? {} : { project }, mine.signal);
+    await whenQuiet();
+    if (mine.signal.aborted) return;
+    const all = await getKeys(apiPath('/api/keys', { project }), mine.signal);
     if (!mine.signal.aborted) keys.value = all;
   } catch (error) {
     if (!isAbort(error) && !mine.signal.aborted) keysFailure.value = asFailure(error);

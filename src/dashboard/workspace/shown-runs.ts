@@ -5,21 +5,14 @@ import { runRows } from '../api/runs-store.ts';
 import type { ChartGroup, ChartRun } from '../chart/context.ts';
 import { sharedPointer } from '../chart/context.ts';
 import { COLOURS, showRuns } from '../chart/run-colours.ts';
+import { chartedOf } from './asks.ts';
 import { readColumn, runValue } from './columns.ts';
 import { setView, view } from './view.ts';
-
-/** So many of the newest runs are charted until the user says otherwise. */
-export const USUAL_RUNS = 250;
 
 export const pointer = sharedPointer();
 export const selected = signal<ReadonlySet<string>>(new Set());
 /** The row that the keyboard stands on. */
 export const focused = signal<string | null>(null);
-
-const choice = computed(() => {
-  const { hidden, shown, only } = view.value;
-  return { hidden: new Set(hidden), shown: new Set(shown), only: only === null ? null : new Set(only) };
-});
 
 const sameRows = (a: readonly RunRow[], b: readonly RunRow[]): boolean =>
   a.length === b.length &&
@@ -33,13 +26,7 @@ const sameRows = (a: readonly RunRow[], b: readonly RunRow[]): boolean =>
 let lastRows: readonly RunRow[] = [];
 /** Newest first. The same array while ids, names and statuses are the same. */
 const chartedRows = computed<readonly RunRow[]>(() => {
-  const { hidden, shown, only } = choice.value;
-  let usual = 0;
-  const rows = runRows.value.filter((row) => {
-    if (only !== null) return only.has(row.id);
-    if (hidden.has(row.id)) return false;
-    return usual++ < USUAL_RUNS || shown.has(row.id);
-  });
+  const rows = chartedOf(runRows.value, view.value);
   if (!sameRows(rows, lastRows)) lastRows = rows;
   return lastRows;
 });

@@ -13,12 +13,13 @@ import { useShortcuts } from '../shell/keyboard.ts';
 import { useCommands } from '../shell/palette.tsx';
 import { navigate } from '../shell/router.ts';
 import { health } from '../shell/server-info.ts';
+import { runsAsk } from './asks.ts';
 import { askedColumns, type Column, defaultColumns, readColumn } from './columns.ts';
 import { chartKeys, keys, keysFailure, reloadKeys, startKeys } from './keys-store.ts';
 import { RunTable } from './run-table.tsx';
 import { chartGroups, chartRuns, focused, pointer, showUsual } from './shown-runs.ts';
 import { Toolbar } from './toolbar.tsx';
-import { isFilter, RAIL, setView, type View, view } from './view.ts';
+import { RAIL, setView, type View, view } from './view.ts';
 
 /** Below this width one of the two is shown at a time. */
 const NARROW = 720;
@@ -118,15 +119,7 @@ export function Workspace() {
   const asked = askedColumns([...new Map(wanted.map((column) => [column.id, column])).values()]);
   useWatch({ table: true, columns: asked });
   useEffect(() => {
-    askRuns({
-      ...(find === '' ? {} : isFilter(find) ? { filter: find } : { q: find }),
-      ...(project === '' ? {} : { project }),
-      ...(archived ? { archived } : {}),
-      ...(asked === '' ? {} : { columns: asked }),
-      ...(sort === undefined || sorted === undefined
-        ? {}
-        : { sort: `${sort.id}:${sort.desc ? 'desc' : 'asc'}` }),
-    });
+    askRuns(runsAsk({ ...view.peek(), sort: sorted === undefined ? undefined : sort }, asked));
   }, [find, project, archived, asked, sort?.id, sort?.desc]);
   useShortcuts(() => [
     {

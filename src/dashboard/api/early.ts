@@ -1,0 +1,23 @@
+/**
+ * Answers that are asked for while the page's own code is still being read (`../early.ts`). Each is for the first who asks
+ * for the same path, and for nobody once it has grown old.
+ */
+const OLD_MS = 10_000;
+
+const answers = new Map<string, Promise<Response>>();
+
+export function askEarly(path: string): Promise<Response> {
+  const answer = fetch(path);
+  answers.set(path, answer);
+  // Who takes it hears of the failure.
+  answer.catch(() => {});
+  setTimeout(() => answers.delete(path), OLD_MS);
+  return answer;
+}
+
+/** The answer that is on its way, or here; it is handed out once. */
+export function earlyAnswer(path: string): Promise<Response> | undefined {
+  const answer = answers.get(path);
+  answers.delete(path);
+  return answer;
+}
