@@ -2,6 +2,7 @@
 import type { ObjectStore } from '../blobs/object-store.ts';
 import { BLOCK_BYTES } from '../journal/root.ts';
 import { segmentName } from '../sync/bucket-keys.ts';
+import { checkCall, refusedPiece, takenPiece } from '../sync/call.ts';
 import { type Removals, readRemovals } from '../sync/folder-removals.ts';
 import { faultOf } from '../sync/journal-check.ts';
 import { extendFacts, type JournalFacts, NO_FACTS } from '../sync/journal-facts.ts';
@@ -13,7 +14,6 @@ import {
   type JournalWant,
   MAX_BODY_BYTES,
   MAX_PIECES,
-  type PieceCode,
   type PieceResult,
   type ReadPiece,
 } from '../sync/space.ts';
@@ -36,11 +36,19 @@ interface Known {
   facts: JournalFacts;
 }
 
+/** Whole lines of a journal, packed; `object`: the key that it is kept by. */
+interface Segment {
+  at: number;
+  length: number;
+  body: Buffer;
+  object: string | null;
+}
+
 /** What one journal gains. */
 interface Growth {
   known: Known;
   facts: JournalFacts;
-  segments: { at: number; length: number; body: Buffer; object: string | null }[];
+  segments: Segment[];
   hasher: JournalHasher;
 }
 
@@ -58,10 +66,11 @@ export class TeamJournals {
 
   /** Durable when it resolves: in the database, the large ones as objects, and put down for taking in. */
   async write(pieces: readonly JournalPiece[]): Promise<PieceResult[]> {
+    checkCall(pieces);
     for (let tries = 0; ; tries += 1) {
       const plan = await this.#database.transaction(
         this.#space,
-        (session) => this.#plan(session, pieces.slice(0, MAX_PIECES)),
+        (session) => this.#plan(session, pieces),
         'snapshot',
       );
       for (const growth of plan.growths) {
@@ -87,11 +96,11 @@ export class TeamJournals {
     for (const [index, piece] of pieces.entries()) {
       const fault = faults[index] ?? null;
       if (fault !== null) {
-        results.push(refused(piece, 'journal-invalid', fault, NO_FACTS));
+        results.push(refusedPiece(piece, 'journal-invalid', fault, NO_FACTS));
         continue;
       }
       if (piece.run !== null && removals.has(piece.run)) {
-        results.push(refused(piece, 'run-removed', 'the run was removed there', NO_FACTS));
+        results.push(refusedPiece(piece, 'run-removed', 'the run was removed there', NO_FACTS));
         continue;
       }
       results.push(await this.#planOne(session, piece, known.get(piece.run ?? '') ?? [], removals, growths));
@@ -114,20 +123,22 @@ export class TeamJournals {
     const known = found ?? { id: null, run: run ?? '', writer, announced, facts: NO_FACTS };
     const growth = growths.get(key);
     const facts = growth?.facts ?? known.facts;
-    if (offset > facts.length || (growth !== undefined && offset < facts.length)) {
-      return refused(piece, 'journal-offset', `it goes on from ${facts.length}`, facts);
+    if (offset > facts.length) {
+      return refusedPiece(piece, 'journal-offset', `it goes on from ${facts.length}`, facts);
     }
-    const fault =
-      offset === facts.length ? piece.before === facts.root : await this.#agrees(session, known, piece);
-    if (!fault) {
+    const fits =
+      offset === facts.length
+        ? piece.before === facts.root
+        : await this.#agrees(session, known, piece, { facts, added: growth?.segments ?? [] });
+    if (!fits) {
       const shared = Math.min(facts.length, offset + bytes.length);
-      return refused(piece, 'journal-diverged', `the first ${shared} bytes there are others`, facts);
+      return refusedPiece(piece, 'journal-diverged', `the first ${shared} bytes there are others`, facts);
     }
     const fresh = bytes.subarray(facts.length - offset);
-    if (fresh.length === 0) return { run, writer, length: facts.length, root: facts.root, ok: true };
+    if (fresh.length === 0) return takenPiece(piece, facts);
     const hasher = (growth?.hasher ?? (await this.#hasher(session, known))).copy().update(fresh);
     if (hasher.root() !== piece.root) {
-      return refused(piece, 'hash-mismatch', 'its root is not that of its bytes', facts);
+      return refusedPiece(piece, 'hash-mismatch', 'its root is not that of its bytes', facts);
     }
     const body = packSegment(fresh);
     const folder =
@@ -141,16 +152,22 @@ export class TeamJournals {
       segments: [...(growth?.segments ?? []), { at: facts.length, length: fresh.length, body, object }],
       hasher,
     });
-    return { run, writer, length: now.length, root: now.root, ok: true };
+    return takenPiece(piece, now);
   }
 
   /** Whether what a piece says of bytes that are here is true of them. */
-  async #agrees(session: Session, known: Known, piece: JournalPiece): Promise<boolean> {
+  async #agrees(
+    session: Session,
+    known: Known,
+    piece: JournalPiece,
+    { facts, added }: { facts: JournalFacts; added: readonly Segment[] },
+  ): Promise<boolean> {
     const start = piece.offset - (piece.offset % BLOCK_BYTES);
-    const end = Math.min(known.facts.length, piece.offset + piece.bytes.length);
+    const end = Math.min(facts.length, piece.offset + piece.bytes.length);
     const here = await this.#bytes(session, known, start, end);
+    for (const { at, length, body } of added) place(here, start, at, unpackSegment(body, length));
     const before = here.subarray(0, piece.offset - start);
-    if (hasherAt(known.facts, start).update(before).root() !== piece.before) return false;
+    if (hasherAt(facts, start).update(before).root() !== piece.before) return false;
     const shared = here.subarray(piece.offset - start);
     return shared.equals(piece.bytes.subarray(0, shared.length));
   }
@@ -165,19 +182,17 @@ export class TeamJournals {
 
   /** Plain bytes `from` … `to - 1` of a journal. */
   async #bytes(session: Session, { id, run, writer }: Known, from: number, to: number): Promise<Buffer> {
-    if (id === null || to <= from) return Buffer.alloc(0);
+    const bytes = Buffer.alloc(Math.max(0, to - from));
+    if (id === null || to <= from) return bytes;
     const rows = await session.rows(
       `SELECT at, length, body, object FROM segments
        WHERE received = $1 AND at < $3 AND at + length > $2 ORDER BY at`,
       [id, from, to],
     );
-    const bytes = Buffer.alloc(to - from);
     for (const { at, length, body, object } of rows) {
       const packed = object === null ? (body as Buffer) : await this.#objects.get(String(object));
       if (packed === null) throw new Error(`a segment is gone: ${run}/${writer} at ${at}`);
-      const plain = unpackSegment(packed, Number(length));
-      const start = Math.max(from, Number(at));
-      plain.copy(bytes, start - from, start - Number(at), Math.min(plain.length, to - Number(at)));
+      place(bytes, from, Number(at), unpackSegment(packed, Number(length)));
     }
     return bytes;
   }
@@ -303,6 +318,12 @@ export class TeamJournals {
   }
 }
 
+/** Puts what of a segment at `at` lies in bytes that begin at `from`. */
+function place(bytes: Buffer, from: number, at: number, plain: Buffer): void {
+  if (at + plain.length <= from || at >= from + bytes.length) return;
+  plain.copy(bytes, Math.max(0, at - from), Math.max(0, from - at));
+}
+
 /** After the full blocks before `start`, which is one's beginning. */
 function hasherAt(facts: JournalFacts, start: number): JournalHasher {
   return JournalHasher.from(facts.blocks.slice(0, start / BLOCK_BYTES).map((hex) => Buffer.from(hex, 'hex')));
@@ -314,15 +335,6 @@ function keysOf(growths: readonly Growth[]): [string[], string[], number[]] {
     growths.map(({ known }) => known.writer),
     growths.map(({ known }) => Number(known.announced)),
   ];
-}
-
-function refused(
-  { run, writer }: JournalPiece,
-  code: PieceCode,
-  message: string,
-  facts: JournalFacts,
-): PieceResult {
-  return { run, writer, length: facts.length, root: facts.root, ok: false, code, message };
 }
 
 /** The journals of these runs ('' are the project's own). */

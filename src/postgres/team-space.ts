@@ -10,6 +10,7 @@ import { openPrivateRepository } from '../git/private-repository.ts';
 import type { Environment } from '../git/run-git.ts';
 import { listRuns } from '../query/runs-table.ts';
 import { BucketTrees } from '../sync/bucket-trees.ts';
+import { refusedPart, takeParts } from '../sync/call.ts';
 import { projectName } from '../sync/folder-blobs.ts';
 import { isTreeId } from '../sync/journal-facts.ts';
 import { runDigest } from '../sync/run-digest.ts';
@@ -257,10 +258,8 @@ export class TeamSpace implements Space {
     return missing.map((blob) => ({ sha256: blob.sha256, received: received.get(blobName(blob)) ?? 0 }));
   }
 
-  async writeBlobs(parts: readonly BlobPart[]): Promise<PartResult[]> {
-    const results: PartResult[] = [];
-    for (const part of parts) results.push(await this.#writeBlob(part));
-    return results;
+  writeBlobs(parts: readonly BlobPart[]): Promise<PartResult[]> {
+    return takeParts(parts, (part) => this.#writeBlob(part));
   }
 
   async #writeBlob(part: BlobPart): Promise<PartResult> {
@@ -273,15 +272,15 @@ export class TeamSpace implements Space {
       ),
     );
     if (!isSha256(sha256) || known === undefined) {
-      return refused('blob-not-named', 'no artifact of the run has this hash');
+      return refusedPart('blob-not-named', 'no artifact of the run has this hash');
     }
     const expected = known.size === null ? null : Number(known.size);
     if (!Number.isSafeInteger(size) || size < 0 || (expected !== null && expected !== size)) {
-      return refused('hash-mismatch', `its size is not the ${expected} bytes that the run names`);
+      return refusedPart('hash-mismatch', `its size is not the ${expected} bytes that the run names`);
     }
     const { maxBlobBytes = Number.MAX_SAFE_INTEGER } = this.#options;
     const most = expected === null ? Math.min(MANIFEST_BYTES, maxBlobBytes) : maxBlobBytes;
-    if (size > most) return refused('quota-exceeded', `${size} bytes are not taken`);
+    if (size > most) return refusedPart('quota-exceeded', `${size} bytes are not taken`);
     if (known.stored !== null) return { ok: true, received: size, stored: true };
     const project = String(known.project);
     const arriving = { project, name: blobName(part), size };
@@ -291,8 +290,8 @@ export class TeamSpace implements Space {
       await this.#noteBlob(project, { sha256, size }, expected === null ? await readFile(file) : null);
       return true;
     });
-    if (!arrived.ok) return refused('part-offset', arrived.message, arrived.received);
-    if (arrived.whole === false) return refused('hash-mismatch', 'its bytes have another hash');
+    if (!arrived.ok) return refusedPart('part-offset', arrived.message, arrived.received);
+    if (arrived.whole === false) return refusedPart('hash-mismatch', 'its bytes have another hash');
     return { ok: true, received: arrived.received, stored: arrived.whole === true };
   }
 
@@ -370,10 +369,8 @@ export class TeamSpace implements Space {
     });
   }
 
-  async writeTrees(parts: readonly PackPart[]): Promise<PartResult[]> {
-    const results: PartResult[] = [];
-    for (const part of parts) results.push(await this.#writeTree(part));
-    return results;
+  writeTrees(parts: readonly PackPart[]): Promise<PartResult[]> {
+    return takeParts(parts, (part) => this.#writeTree(part));
   }
 
   async #writeTree(part: PackPart): Promise<PartResult> {
@@ -384,7 +381,7 @@ export class TeamSpace implements Space {
       tree.length !== length ||
       (base !== null && (!isTreeId(base) || base.length !== length))
     ) {
-      return refused('pack-invalid', 'its format is not that of its tree');
+      return refusedPart('pack-invalid', 'its format is not that of its tree');
     }
     const [known] = await this.#read((session) =>
       session.rows(
@@ -395,13 +392,13 @@ export class TeamSpace implements Space {
         [run, tree, base],
       ),
     );
-    if (known === undefined) return refused('tree-not-named', 'the run has no such tree');
+    if (known === undefined) return refusedPart('tree-not-named', 'the run has no such tree');
     if (known.stored !== null) return { ok: true, received: size, stored: true };
     if (base !== null && known.base === null) {
-      return refused('pack-base-missing', `the tree ${base} is not here, or builds on another itself`);
+      return refusedPart('pack-base-missing', `the tree ${base} is not here, or builds on another itself`);
     }
     if (!(size > 0) || size > (this.#options.maxPackBytes ?? 4 * 1024 ** 3)) {
-      return refused('quota-exceeded', `a pack of ${size} bytes is not taken`);
+      return refusedPart('quota-exceeded', `a pack of ${size} bytes is not taken`);
     }
     const project = String(known.project);
     const arriving = { project, name: `pack ${tree} ${base ?? 'none'} ${size}`, size };
@@ -422,10 +419,10 @@ export class TeamSpace implements Space {
       });
       return 'taken' as const;
     });
-    if (!arrived.ok) return refused('part-offset', arrived.message, arrived.received);
+    if (!arrived.ok) return refusedPart('part-offset', arrived.message, arrived.received);
     if (arrived.whole === null) return { ok: true, received: arrived.received, stored: false };
     if (arrived.whole === 'taken') return { ok: true, received: size, stored: true };
-    return refused(arrived.whole.code, arrived.whole.message);
+    return refusedPart(arrived.whole.code, arrived.whole.message);
   }
 
   /** Has git check the pack, in a repository of this machine. Null where it is right. */
@@ -515,10 +512,6 @@ export class TeamSpace implements Space {
   async close(): Promise<void> {
     await this.engine.close();
   }
-}
-
-function refused(code: PartCode, message: string, received = 0): PartResult {
-  return { received, stored: false, ok: false, code, message };
 }
 
 export function blobKey(sha256: string): string {

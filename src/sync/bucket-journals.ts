@@ -2,6 +2,7 @@
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import type { ObjectStore } from '../blobs/object-store.ts';
 import { longestChain, markOf, readSegment, type Segment, segmentName } from './bucket-keys.ts';
+import { refusedPiece, takenPiece } from './call.ts';
 import { faultOf, hasValidNames } from './journal-check.ts';
 import { extendFacts, type JournalFacts, NO_FACTS } from './journal-facts.ts';
 import { EMPTY_ROOT, JournalHasher } from './journal-hash.ts';
@@ -10,12 +11,17 @@ import {
   type JournalMark,
   type JournalPiece,
   MAX_BODY_BYTES,
+  type PieceCode,
   type PieceResult,
   type ReadPiece,
 } from './space.ts';
 
+/** Running hashes that are kept: of journals that are being appended to. */
+const KEPT_HASHERS = 512;
+
 export class BucketJournals {
   readonly #objects: ObjectStore;
+  readonly #hashers = new Map<string, JournalHasher>();
 
   constructor(objects: ObjectStore) {
     this.#objects = objects;
@@ -84,16 +90,11 @@ export class BucketJournals {
   }
 
   async write(prefix: string, piece: JournalPiece): Promise<PieceResult> {
-    const { run, writer, offset, bytes } = piece;
+    const { offset, bytes } = piece;
     const fault = faultOf(piece);
     const chain = hasValidNames(piece) ? await this.chain(prefix) : [];
     const mark: JournalMark = markOf(chain);
-    const no = (
-      code: 'journal-invalid' | 'journal-offset' | 'journal-diverged',
-      message: string,
-    ): PieceResult => {
-      return { run, writer, ...mark, ok: false, code, message };
-    };
+    const no = (code: PieceCode, message: string) => refusedPiece(piece, code, message, mark);
     if (fault !== null) return no('journal-invalid', fault);
     if (offset > mark.length) return no('journal-offset', `it goes on from ${mark.length}`);
     if ((await this.#rootAt(chain, offset)) !== piece.before) {
@@ -110,10 +111,29 @@ export class BucketJournals {
       at += piece.length;
     }
     const fresh = bytes.subarray(shared);
-    if (fresh.length === 0) return { run, writer, ...mark, ok: true };
+    if (fresh.length === 0) return takenPiece(piece, mark);
+    const hasher = this.#hasherAt(prefix, mark)?.update(fresh);
+    if (hasher !== undefined && hasher.root() !== piece.root) {
+      return no('hash-mismatch', 'its root is not that of its bytes');
+    }
     const key = `${prefix}/${segmentName(mark.length, fresh.length, piece.root)}`;
     await this.#objects.putIfAbsent(key, zstdCompressSync(fresh));
-    return { run, writer, length: mark.length + fresh.length, root: piece.root, ok: true };
+    if (hasher !== undefined) this.#remember(prefix, hasher);
+    return takenPiece(piece, { length: mark.length + fresh.length, root: piece.root });
+  }
+
+  /** Of what this process has written; of the rest it would take reading all of it back, and the segments say their roots. */
+  #hasherAt(prefix: string, { length, root }: JournalMark): JournalHasher | undefined {
+    if (length === 0) return new JournalHasher();
+    const kept = this.#hashers.get(prefix);
+    return kept?.length === length && kept.root() === root ? kept.copy() : undefined;
+  }
+
+  #remember(prefix: string, hasher: JournalHasher): void {
+    this.#hashers.delete(prefix);
+    this.#hashers.set(prefix, hasher);
+    const [oldest] = this.#hashers.keys();
+    if (this.#hashers.size > KEPT_HASHERS && oldest !== undefined) this.#hashers.delete(oldest);
   }
 
   /** Whole segments, as many as fit; the first alone always does. */

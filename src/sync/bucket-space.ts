@@ -20,9 +20,10 @@ import {
   type Segment,
 } from './bucket-keys.ts';
 import { BucketTrees } from './bucket-trees.ts';
+import { checkCall, refusedPart, refusedPiece, takeParts } from './call.ts';
 import { readRemovals } from './folder-removals.ts';
 import { extendFacts, NO_FACTS } from './journal-facts.ts';
-import { EMPTY_ROOT, JournalHasher } from './journal-hash.ts';
+import { JournalHasher } from './journal-hash.ts';
 import { PartialFile } from './partial-file.ts';
 import { runDigest } from './run-digest.ts';
 import { projectOf, type RunSummary, summaryOf } from './run-summary.ts';
@@ -192,14 +193,14 @@ export class BucketSpace implements Space {
   }
 
   async writeJournals(pieces: readonly JournalPiece[]): Promise<PieceResult[]> {
+    checkCall(pieces);
     await this.#objects.putIfAbsent(MARKER, Buffer.from(`${JSON.stringify({ format: FORMAT })}\n`));
     const removals = await this.#removals();
     const results: PieceResult[] = [];
     for (const piece of pieces) {
       const { run, writer } = piece;
       if (run !== null && removals.has(run)) {
-        const message = 'the run was removed there';
-        results.push({ run, writer, length: 0, root: EMPTY_ROOT, ok: false, code: 'run-removed', message });
+        results.push(refusedPiece(piece, 'run-removed', 'the run was removed there', NO_FACTS));
         continue;
       }
       const applied = piece.apply === true || removals.applied.has(writer);
@@ -257,18 +258,13 @@ export class BucketSpace implements Space {
     return new PartialFile(join(this.#scratch, 'incoming', `${sha256}.${size}.part`), size);
   }
 
-  async writeBlobs(parts: readonly BlobPart[]): Promise<PartResult[]> {
-    const results: PartResult[] = [];
-    for (const part of parts) results.push(await this.#writeBlob(part));
-    return results;
+  writeBlobs(parts: readonly BlobPart[]): Promise<PartResult[]> {
+    return takeParts(parts, (part) => this.#writeBlob(part));
   }
 
   async #writeBlob(part: BlobPart): Promise<PartResult> {
     const { run, sha256, size, offset, bytes } = part;
-    const no = (code: 'blob-not-named' | 'part-offset' | 'hash-mismatch', message: string, received = 0) => {
-      return { ok: false as const, received, stored: false, code, message };
-    };
-    if (!isSha256(sha256) || !isRunId(run)) return no('blob-not-named', 'its name is none');
+    if (!isSha256(sha256) || !isRunId(run)) return refusedPart('blob-not-named', 'its name is none');
     const key = blobKey(sha256);
     const stored = async (): Promise<PartResult> => {
       await this.#objects.putIfAbsent(`runs/${run}/b/${sha256}-${size}`, new Uint8Array());
@@ -277,10 +273,11 @@ export class BucketSpace implements Space {
     if ((await this.#objects.head(key)) === size) return stored();
     const file = this.#incoming(part);
     const placed = await file.put(offset, bytes);
-    if (!placed.ok) return no('part-offset', placed.message, placed.received);
+    if (!placed.ok) return refusedPart('part-offset', placed.message, placed.received);
     if (placed.received < size) return { ok: true, received: placed.received, stored: false };
     try {
-      if ((await file.sha256()) !== sha256) return no('hash-mismatch', 'its bytes have another hash');
+      if ((await file.sha256()) !== sha256)
+        return refusedPart('hash-mismatch', 'its bytes have another hash');
       await this.#objects.putIfAbsent(key, { file: file.path });
       return await stored();
     } finally {
@@ -298,18 +295,16 @@ export class BucketSpace implements Space {
     return { missing, bases: missing.length === 0 ? [] : await this.#trees.bases(state?.project ?? '') };
   }
 
-  async writeTrees(parts: readonly PackPart[]): Promise<PartResult[]> {
-    const results: PartResult[] = [];
-    for (const part of parts) {
+  writeTrees(parts: readonly PackPart[]): Promise<PartResult[]> {
+    return takeParts(parts, async (part) => {
       const project = (await this.#run(part.run))?.project ?? '';
       const there = await this.#trees.has(project, part.tree);
       const result: PartResult = there
         ? { ok: true, received: part.size, stored: true }
         : await this.#trees.write(project, part);
       if (result.stored) await this.#objects.putIfAbsent(`runs/${part.run}/t/${part.tree}`, new Uint8Array());
-      results.push(result);
-    }
-    return results;
+      return result;
+    });
   }
 
   async readTrees(

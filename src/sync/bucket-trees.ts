@@ -6,6 +6,7 @@ import type { ObjectStore } from '../blobs/object-store.ts';
 import { formatOf, makeCodePack, takeCodePack } from '../git/code-pack.ts';
 import { openPrivateRepository } from '../git/private-repository.ts';
 import type { Environment } from '../git/run-git.ts';
+import { refusedPart } from './call.ts';
 import { projectName } from './folder-blobs.ts';
 import { isTreeId } from './journal-facts.ts';
 import { PartialFile } from './partial-file.ts';
@@ -62,15 +63,7 @@ export class BucketTrees {
     const name = `${tree}.${base ?? 'none'}`;
     const file = new PartialFile(join(this.#scratch, 'incoming', `${name}.${size}.pack`), size);
     const placed = await file.put(offset, bytes);
-    if (!placed.ok) {
-      return {
-        ok: false,
-        received: placed.received,
-        stored: false,
-        code: 'part-offset',
-        message: placed.message,
-      };
-    }
+    if (!placed.ok) return refusedPart('part-offset', placed.message, placed.received);
     if (placed.received < size) return { ok: true, received: placed.received, stored: false };
     try {
       await this.#objects.putIfAbsent(`${this.#prefix(project)}/${name}.pack`, { file: file.path });

@@ -5,10 +5,11 @@ import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { adoptFile, blobPath, isSha256 } from '../blobs/blob-store.ts';
 import type { Layout } from '../journal/layout.ts';
+import { refusedPart } from './call.ts';
 import { withFolderLock } from './folder-lock.ts';
 import type { NamedBlob } from './journal-facts.ts';
 import { PartialFile } from './partial-file.ts';
-import { type BlobMark, type BlobPart, MAX_BODY_BYTES, type PartCode, type PartResult } from './space.ts';
+import { type BlobMark, type BlobPart, MAX_BODY_BYTES, type PartResult } from './space.ts';
 
 /** A manifest larger than this is no folder's; and so many files are read of one at most. */
 const MANIFEST_BYTES = 64 * 1024 * 1024;
@@ -102,22 +103,15 @@ export class FolderBlobs {
 
   async write(project: string, named: NamedSizes, part: BlobPart): Promise<PartResult> {
     const { sha256, size } = part;
-    const no = (code: PartCode, message: string, received = 0): PartResult => ({
-      received,
-      stored: false,
-      ok: false,
-      code,
-      message,
-    });
     const expected = named.get(sha256);
     if (!isSha256(sha256) || expected === undefined) {
-      return no('blob-not-named', 'no artifact of the run has this hash');
+      return refusedPart('blob-not-named', 'no artifact of the run has this hash');
     }
     if (!Number.isSafeInteger(size) || size < 0 || (expected !== null && expected !== size)) {
-      return no('hash-mismatch', `its size is not the ${expected} bytes that the run names`);
+      return refusedPart('hash-mismatch', `its size is not the ${expected} bytes that the run names`);
     }
     const most = expected === null ? Math.min(MANIFEST_BYTES, this.#most) : this.#most;
-    if (size > most) return no('quota-exceeded', `${size} bytes are not taken`);
+    if (size > most) return refusedPart('quota-exceeded', `${size} bytes are not taken`);
     if (this.#sizeOf(project, sha256) === size) return { ok: true, received: size, stored: true };
     const file = this.#incoming(project, part);
     return withFolderLock(join(this.#layout.root, 'cache', 'locks', `blob-${sha256}`), async () => {
@@ -126,11 +120,11 @@ export class FolderBlobs {
         return { ok: true, received: size, stored: true };
       }
       const placed = await file.put(part.offset, part.bytes);
-      if (!placed.ok) return no('part-offset', placed.message, placed.received);
+      if (!placed.ok) return refusedPart('part-offset', placed.message, placed.received);
       if (placed.received < size) return { ok: true, received: placed.received, stored: false };
       if ((await file.sha256()) !== sha256) {
         file.remove();
-        return no('hash-mismatch', 'its bytes have another hash');
+        return refusedPart('hash-mismatch', 'its bytes have another hash');
       }
       await this.#store(project, sha256, file.path);
       return { ok: true, received: size, stored: true };

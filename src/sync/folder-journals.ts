@@ -12,13 +12,14 @@ import {
 } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { isSystemError, WaddleError } from '../errors/waddle-error.ts';
+import { isSystemError } from '../errors/waddle-error.ts';
 import { parseLine } from '../events/line.ts';
 import type { Layout } from '../journal/layout.ts';
 import { runFolder } from '../journal/layout.ts';
 import { judgeLife } from '../journal/process-identity.ts';
 import { openPlainBytes, type PlainBytes } from '../journal/reader.ts';
 import { noteReceived, readReceived } from '../journal/received.ts';
+import { checkCall, refusedPiece, takenPiece } from './call.ts';
 import { diskError } from './disk-error.ts';
 import { withFolderLock } from './folder-lock.ts';
 import { faultOf, hasValidNames } from './journal-check.ts';
@@ -89,11 +90,7 @@ export class FolderJournals {
     pieces: readonly JournalPiece[],
     refuse: (piece: JournalPiece) => { code: PieceCode; message: string } | null,
   ): Promise<PieceResult[]> {
-    if (pieces.length > MAX_PIECES) throw tooMuch(`more than ${MAX_PIECES} pieces`);
-    let bytes = 0;
-    for (const piece of pieces) bytes += piece.bytes.length;
-    if (bytes > MAX_BODY_BYTES) throw tooMuch(`more than ${MAX_BODY_BYTES} bytes`);
-
+    checkCall(pieces);
     const results: PieceResult[] = [];
     const written = new Set<string>();
     const folders = new Set<string>();
@@ -119,15 +116,8 @@ export class FolderJournals {
     folders: Set<string>,
   ): PieceResult {
     const { run, writer } = piece;
-    const no = (code: PieceCode, message: string, at: JournalFacts = NO_FACTS): PieceResult => ({
-      run,
-      writer,
-      length: at.length,
-      root: at.root,
-      ok: false,
-      code,
-      message,
-    });
+    const no = (code: PieceCode, message: string, at: JournalFacts = NO_FACTS) =>
+      refusedPiece(piece, code, message, at);
     const fault = faultOf(piece);
     if (fault !== null) return no('journal-invalid', fault);
     const refused = refuse(piece);
@@ -147,16 +137,9 @@ export class FolderJournals {
     }
     const overlap = this.#overlap(piece, entry, facts);
     if (overlap !== null) return no(overlap.code, overlap.message, facts);
-    const ok = (now: JournalFacts): PieceResult => ({
-      run,
-      writer,
-      length: now.length,
-      root: now.root,
-      ok: true,
-    });
     if (end <= facts.length) {
       if (entry !== undefined && !entry.sealed) written.add(path);
-      return ok(facts);
+      return takenPiece(piece, facts);
     }
 
     const fresh = piece.bytes.subarray(facts.length - piece.offset);
@@ -182,7 +165,7 @@ export class FolderJournals {
     if (piece.apply === true && run === null) {
       rmSync(join(this.announced, `${writer}.jsonl`), { force: true });
     }
-    return ok(now);
+    return takenPiece(piece, now);
   }
 
   #isReceived(folder: string, writer: string): boolean {
@@ -286,10 +269,6 @@ export class FolderJournals {
       this.project('applied')?.journals.get(writer) ?? this.project('announced')?.journals.get(writer);
     return entry === undefined || !entry.facts.travels ? undefined : entry;
   }
-}
-
-function tooMuch(what: string): WaddleError {
-  return new WaddleError('body-too-large', `${what} in one call`, 'Send them in several.');
 }
 
 /** Whole lines from `offset` on, at most `most` bytes. */

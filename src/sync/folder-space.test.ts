@@ -1,12 +1,4 @@
-import {
-  appendFileSync,
-  existsSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  truncateSync,
-} from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { blobPath } from '../blobs/blob-store.ts';
@@ -53,29 +45,20 @@ async function piecesOf(space: Space, run: string): Promise<JournalPiece[]> {
 }
 
 describe('copying from one folder to another', () => {
-  it('brings journals, artifacts, folders of them and code, and then finds nothing to do', async () => {
-    a.write('data/one.txt', 'one');
-    a.write('data/deep/two.txt', 'two');
+  it('keeps code in Waddle’s own repository where there is none around it', async () => {
     a.write('train.py', 'print(1)\n');
-    const run = await a.run({ artifacts: { model: 'weights' }, folders: ['data'], code: true, seal: true });
-    a.write('train.py', 'print(2)\n');
-    const second = await a.run({ code: true, samples: 100_000 });
-    const [from, to] = [a.space(), b.space()];
-    const report = await copy(from, to, [run, second]);
-    expect(report.runs).toEqual(new Set([run, second]));
-    expect(report.blobs.count).toBe(4);
-    expect(report.trees.count).toBe(2);
-    const digests = await from.digests([run, second]);
-    expect(await to.digests([run, second])).toEqual(digests);
-    expect(await b.space().digests([run, second])).toEqual(digests);
-    expect(await to.compare(digests, new Map())).toMatchObject({ differ: [], unknown: [] });
-    const again = await copy(a.space(), b.space(), [run, second]);
-    expect(again).toMatchObject({ journals: { bytes: 0 }, blobs: { bytes: 0 }, trees: { bytes: 0 } });
-    // No repository around it: the code is in Waddle's own.
-    const pinned = await listPinned({ gitDir: b.layout.privateGit, env: team.env });
-    expect(pinned).toHaveLength(2);
-    // The second tree came as a few deltas on the first.
-    expect(report.trees.bytes).toBeLessThan(1500);
+    const run = await a.run({ code: true });
+    const report = await copy(a.space(), b.space(), [run]);
+    expect(report.trees.count).toBe(1);
+    expect(await listPinned({ gitDir: b.layout.privateGit, env: team.env })).toHaveLength(1);
+  });
+
+  it('leaves nothing of an upload behind', async () => {
+    const run = await a.run({ artifacts: { one: 'abc' } });
+    await copy(a.space(), b.space(), [run]);
+    const [blob] = (await b.space().states([run])).get(run)?.blobs ?? [];
+    expect(readFileSync(blobPath(b.layout.blobs, blob?.sha256 ?? ''), 'utf8')).toBe('abc');
+    expect(readdirSync(join(b.layout.root, 'incoming/blobs'))).toEqual([]);
   });
 
   it('goes on where the journal has grown, sealed or not, here or there', async () => {
@@ -106,22 +89,6 @@ describe('copying from one folder to another', () => {
     expect(await b.space().digests([run])).toEqual(await a.space().digests([run]));
   });
 
-  it('keeps both copies where two diverge, and says so each time', async () => {
-    const run = await a.run({ samples: 10 });
-    await copy(a.space(), b.space(), [run]);
-    const [here, there] = [a, b].map((each) => listJournals(runFolder(each.layout, run))[0]?.path ?? '');
-    const bytes = readFileSync(there ?? '');
-    bytes[600] = bytes[600] === 48 ? 49 : 48;
-    rmSync(there ?? '');
-    appendFileSync(there ?? '', bytes);
-    appendFileSync(here ?? '', '{"k":"beat","t":1}\n');
-    for (let round = 0; round < 2; round += 1) {
-      const report = await transfer({ from: a.space(), to: b.space(), runs: [run] });
-      expect(report.problems).toMatchObject([{ run, code: 'journal-diverged' }]);
-      expect(readFileSync(there ?? '').equals(bytes)).toBe(true);
-    }
-  });
-
   it('never appends to a journal whose writer lives here', async () => {
     const run = await a.run({ samples: 0 });
     const writer = JournalWriter.open({ folder: runFolder(a.layout, run), role: 'job', run, client: 'x' });
@@ -135,75 +102,6 @@ describe('copying from one folder to another', () => {
 });
 
 describe('what is taken from a stranger', () => {
-  it('is of the right run and writer, begins with "open", and has the hash it says', async () => {
-    const run = await a.run();
-    const other = await a.run();
-    const space = a.space();
-    const [piece] = await piecesOf(space, run);
-    if (piece === undefined) throw new Error('no piece');
-    const to = b.space();
-    const text = Buffer.from(piece.bytes).toString();
-    const fresh = (change: Partial<JournalPiece>, content = text) => ({
-      ...piece,
-      bytes: Buffer.from(content),
-      ...change,
-    });
-    const codeOf = async (bad: JournalPiece) => {
-      const [result] = await to.writeJournals([bad]);
-      return result?.ok === true ? 'ok' : result?.code;
-    };
-    expect(await codeOf(fresh({ run: other }))).toBe('journal-invalid');
-    expect(await codeOf(fresh({ run: '../../../../tmp' }))).toBe('journal-invalid');
-    expect(await codeOf(fresh({ writer: '../x-aaaaaaaa' }))).toBe('journal-invalid');
-    expect(await codeOf(fresh({ writer: 'job-aaaaaaaa' }))).toBe('journal-invalid');
-    expect(await codeOf(fresh({}, text.slice(text.indexOf('\n') + 1)))).toBe('journal-invalid');
-    expect(await codeOf(fresh({}, text.slice(0, -3)))).toBe('journal-invalid');
-    expect(await codeOf(fresh({}, `${text}{"k":"remove","t":1,"run":"${other}","clock":9}\n`))).toBe(
-      'journal-invalid',
-    );
-    expect(
-      await codeOf(
-        fresh({}, `${text}{"k":"m","t":1,"s":1,"v":{},"k":"start","id":"${other}","attempt":"x"}\n`),
-      ),
-    ).toBe('journal-invalid');
-    expect(await codeOf(fresh({ offset: 7 }, '{"k":"beat","t":1}\n'))).toBe('journal-offset');
-    expect(await codeOf(fresh({ root: '0'.repeat(64) }))).toBe('hash-mismatch');
-    expect(existsSync(runFolder(b.layout, run))).toBe(false);
-    expect(await codeOf(piece)).toBe('ok');
-    expect(await codeOf(piece)).toBe('ok');
-    expect(
-      await codeOf(
-        fresh({ before: '0'.repeat(64), offset: text.indexOf('\n') + 1 }, text.slice(text.indexOf('\n') + 1)),
-      ),
-    ).toBe('journal-diverged');
-    await expect(to.writeJournals(new Array(5000).fill(piece))).rejects.toMatchObject({
-      code: 'body-too-large',
-    });
-  });
-
-  it('is a blob only where the run names it, and only with its own bytes', async () => {
-    const run = await a.run({ artifacts: { one: 'abc' } });
-    const to = b.space();
-    await to.writeJournals(await piecesOf(a.space(), run));
-    const [blob] = (await a.space().states([run])).get(run)?.blobs ?? [];
-    if (blob === undefined) throw new Error('no blob');
-    const part = { run, ...blob, offset: 0, bytes: Buffer.from('abc') };
-    const write = async (change: object) => (await to.writeBlobs([{ ...part, ...change }]))[0];
-    expect(await write({ sha256: '0'.repeat(64) })).toMatchObject({ ok: false, code: 'blob-not-named' });
-    expect(await write({ run: 'aaaaaaaaaaaa' })).toMatchObject({ ok: false, code: 'blob-not-named' });
-    expect(await write({ size: 4, bytes: Buffer.from('abcd') })).toMatchObject({ code: 'hash-mismatch' });
-    expect(await write({ offset: 1, bytes: Buffer.from('bc') })).toMatchObject({
-      code: 'part-offset',
-      received: 0,
-    });
-    expect(await write({ bytes: Buffer.from('xyz') })).toMatchObject({ ok: false, code: 'hash-mismatch' });
-    expect(await write({ bytes: Buffer.from('ab') })).toMatchObject({ ok: true, received: 2, stored: false });
-    expect(await b.space().missingBlobs(run, [blob])).toEqual([{ sha256: blob.sha256, received: 2 }]);
-    expect(await write({ offset: 2, bytes: Buffer.from('c') })).toMatchObject({ ok: true, stored: true });
-    expect(readFileSync(blobPath(b.layout.blobs, blob.sha256), 'utf8')).toBe('abc');
-    expect(readdirSync(join(b.layout.root, 'incoming/blobs'))).toEqual([]);
-  });
-
   it('gives no project what was shown in another only', async () => {
     const secret = await a.run({ project: 'secret', artifacts: { model: 'hidden' }, code: true });
     const to = b.space({ isolated: true });
@@ -225,28 +123,6 @@ describe('what is taken from a stranger', () => {
 });
 
 describe('removals', () => {
-  it('are told, and applied only where that was asked for', async () => {
-    const run = await a.run();
-    await copy(a.space(), b.space(), [run]);
-    const writer = a.remove(run, 5);
-    const from = a.space();
-    const marks = (await from.list({})).project;
-    expect([...marks.keys()]).toEqual([writer]);
-    expect(from.runIds()).toEqual([]);
-    await transfer({ from, to: b.space(), runs: [], project: [writer] });
-    const told = await b.space().compare(new Map([[run, '']]), marks);
-    expect(told).toMatchObject({ removed: [], projectMissing: [], removals: [{ run, applied: false }] });
-    expect(b.space().runIds()).toEqual([run]);
-    await transfer({ from, to: b.space(), runs: [], project: [writer], apply: true });
-    const applied = await b.space().compare(new Map([[run, '']]), marks);
-    expect(applied).toMatchObject({ removed: [run], removals: [{ run, applied: true }] });
-    expect(b.space().runIds()).toEqual([]);
-    const late = await transfer({ from: a.space(), to: b.space(), runs: [run] });
-    expect(late.problems).toEqual([]);
-    b.remove(run, 6, true);
-    expect(b.space().runIds()).toEqual([run]);
-  });
-
   it('travel only without links', async () => {
     const journal = JournalWriter.open({
       folder: a.layout.projectJournals,

@@ -6,6 +6,7 @@ import type { Environment } from '../git/run-git.ts';
 import { folderChangeTime, listRuns } from '../journal/discover.ts';
 import { type Layout, runFolder } from '../journal/layout.ts';
 import { readReceived } from '../journal/received.ts';
+import { refusedPart, takeParts } from './call.ts';
 import { FolderBlobs, projectName } from './folder-blobs.ts';
 import { FolderJournals } from './folder-journals.ts';
 import { readRemovals } from './folder-removals.ts';
@@ -308,11 +309,9 @@ export class FolderSpace implements Space {
   }
 
   async writeBlobs(parts: readonly BlobPart[]): Promise<PartResult[]> {
-    checkParts(parts);
-    const results: PartResult[] = [];
     const facts = new Map<string, FolderFacts | null>();
     const named = new Map<string, ReturnType<FolderBlobs['named']>>();
-    for (const part of parts) {
+    return takeParts(parts, async (part) => {
       const { run } = part;
       if (!facts.has(run)) facts.set(run, this.#facts(run));
       const known = facts.get(run) ?? null;
@@ -323,9 +322,8 @@ export class FolderSpace implements Space {
         sizes = this.#blobs.named(project, known === null ? [] : blobsOf(known));
         named.set(run, sizes);
       }
-      results.push(await this.#blobs.write(project, sizes, part));
-    }
-    return results;
+      return this.#blobs.write(project, sizes, part);
+    });
   }
 
   async readBlob(run: string, sha256: string, offset: number): Promise<Uint8Array | null> {
@@ -345,22 +343,17 @@ export class FolderSpace implements Space {
   }
 
   async writeTrees(parts: readonly PackPart[]): Promise<PartResult[]> {
-    checkParts(parts);
-    const results: PartResult[] = [];
-    for (const part of parts) {
+    return takeParts(parts, async (part) => {
       const facts = this.#facts(part.run);
       const code = facts === null ? null : this.#codeOf(part.run, facts);
       if (facts === null || code === null || !treesIn(code).includes(part.tree)) {
-        const message = 'the run has no such tree';
-        results.push({ received: 0, stored: false, ok: false, code: 'tree-not-named', message });
-        continue;
+        return refusedPart('tree-not-named', 'the run has no such tree');
       }
       const project = projectOf(facts);
       const result = await this.#treesOf(project).write(part);
       if (result.stored) this.#cache.noteTree(project, part.tree, Date.now() / 1000);
-      results.push(result);
-    }
-    return results;
+      return result;
+    });
   }
 
   async readTrees(
@@ -405,11 +398,4 @@ function blobsOf(facts: FolderFacts): NamedBlob[] {
 
 function treesIn({ code }: WantedCode): string[] {
   return [...new Set(code.flatMap(({ tree, nested }) => [tree, ...nested.map((each) => each.tree)]))];
-}
-
-function checkParts(parts: readonly { bytes: Uint8Array }[]): void {
-  let bytes = 0;
-  for (const part of parts) bytes += part.bytes.length;
-  if (bytes <= MAX_BODY_BYTES) return;
-  throw new WaddleError('body-too-large', `more than ${MAX_BODY_BYTES} bytes in one call`, 'Send several.');
 }

@@ -18,10 +18,11 @@ import { openPrivateRepository } from '../git/private-repository.ts';
 import { listPinned, pinTree } from '../git/refs.ts';
 import type { Environment } from '../git/run-git.ts';
 import type { Layout } from '../journal/layout.ts';
+import { refusedPart } from './call.ts';
 import { withFolderLock } from './folder-lock.ts';
 import { isTreeId } from './journal-facts.ts';
 import { PartialFile } from './partial-file.ts';
-import { MAX_BODY_BYTES, type PackPart, type PartCode, type PartResult } from './space.ts';
+import { MAX_BODY_BYTES, type PackPart, type PartResult } from './space.ts';
 import { TreePlaces, treesIn, type WantedCode } from './tree-places.ts';
 
 /** Packs that were made for somebody are kept for the rest of a transfer in parts (ms). */
@@ -78,25 +79,18 @@ export class FolderTrees {
 
   async write(part: PackPart): Promise<PartResult> {
     const { tree, base, size, format } = part;
-    const no = (code: PartCode, message: string, received = 0): PartResult => ({
-      received,
-      stored: false,
-      ok: false,
-      code,
-      message,
-    });
     if (formatOf(tree) !== format || (base !== null && (!isTreeId(base) || formatOf(base) !== format))) {
-      return no('pack-invalid', 'its format is not that of its tree');
+      return refusedPart('pack-invalid', 'its format is not that of its tree');
     }
     if (!(size > 0) || size > this.#options.maxPackBytes) {
-      return no('quota-exceeded', `a pack of ${size} bytes is not taken`);
+      return refusedPart('quota-exceeded', `a pack of ${size} bytes is not taken`);
     }
     const name = `${this.#name}-${tree}.${base ?? 'none'}.${size}.pack`;
     const { layout } = this.#options;
     const file = new PartialFile(join(layout.root, 'incoming', 'trees', name), size);
     return withFolderLock(join(layout.root, 'cache', 'locks', `tree-${tree}`), async () => {
       const placed = await file.put(part.offset, part.bytes);
-      if (!placed.ok) return no('part-offset', placed.message, placed.received);
+      if (!placed.ok) return refusedPart('part-offset', placed.message, placed.received);
       if (placed.received < size) return { ok: true, received: placed.received, stored: false };
       try {
         await this.#take(tree, base, file.path);
@@ -105,7 +99,7 @@ export class FolderTrees {
         if (!(error instanceof WaddleError)) throw error;
         if (error.code === 'store-refuses') throw error;
         const code = error.code === 'pack-base-missing' ? 'pack-base-missing' : 'pack-invalid';
-        return no(code, error.message);
+        return refusedPart(code, error.message);
       } finally {
         file.remove();
       }

@@ -68,24 +68,18 @@ export class TestS3 {
   requests = 0;
   readonly options: S3Options;
   readonly #proxy: Server;
-  readonly #ended: () => Promise<void>;
 
-  private constructor(proxy: Server, options: S3Options, ended: () => Promise<void>) {
+  private constructor(proxy: Server, options: S3Options) {
     this.#proxy = proxy;
     this.options = options;
-    this.#ended = ended;
   }
 
-  /** @param ended called when it is stopped */
-  static async over(
-    { port, credentials }: Pick<Moto, 'port' | 'credentials'>,
-    ended = async () => {},
-  ): Promise<TestS3> {
+  static async over({ port, credentials }: Pick<Moto, 'port' | 'credentials'>): Promise<TestS3> {
     const proxy = createServer();
     await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
     const endpoint = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
     const prefix = randomBytes(4).toString('hex');
-    const s3 = new TestS3(proxy, { bucket: BUCKET, prefix, endpoint, region: REGION, credentials }, ended);
+    const s3 = new TestS3(proxy, { bucket: BUCKET, prefix, endpoint, region: REGION, credentials });
     proxy.on('request', (incoming: IncomingMessage, response: ServerResponse) => {
       s3.requests += 1;
       const done = s3.meddle(incoming, response);
@@ -114,7 +108,6 @@ export class TestS3 {
   async stop(): Promise<void> {
     this.#proxy.closeAllConnections();
     await new Promise((resolve) => this.#proxy.close(resolve));
-    await this.#ended();
   }
 }
 
@@ -162,12 +155,6 @@ export async function startMoto(): Promise<Moto | { missing: string }> {
       }
     },
   };
-}
-
-/** With a server of its own. */
-export async function startS3(): Promise<TestS3 | { missing: string }> {
-  const moto = await startMoto();
-  return 'missing' in moto ? moto : TestS3.over(moto, moto.stop);
 }
 
 function forward(incoming: IncomingMessage, response: ServerResponse, s3: TestS3, port: number): void {
