@@ -128,6 +128,31 @@ describe('what is pushed', () => {
     expect(Buffer.from(piece?.bytes ?? []).toString()).toContain('"k":"stop"');
   });
 
+  test('what is changed on the page says whose token did it, wherever it is pulled to', async () => {
+    const space = await collector.space(write);
+    const { id, journal } = testRun('who');
+    await space.writeJournals([journal.piece()]);
+    await until(async () => (await collector.json(`/api/runs/${id}`, write)).status === 200, 'the run');
+    const ada = await collector.token({ space: 'team', name: 'ada' });
+    const nameless = await collector.token({ space: 'team', name: null });
+    const renamed = await collector.post(`/api/runs/${id}`, ada, { name: 'better' }, 'PATCH');
+    const tagged = { runs: [id], act: 'patch', patch: { tags: { good: 'yes' } } };
+    const stopped = await collector.post(`/api/runs/${id}/stop`, ada, { grace: 5 });
+    expect([renamed.status, stopped.status]).toEqual([200, 200]);
+    expect((await collector.post('/api/runs/bulk', nameless, tagged)).status).toBe(200);
+    const users = async () => {
+      const writers = [...((await space.states([id])).get(id)?.journals.keys() ?? [])];
+      const wants = writers.map((writer) => ({ run: id, writer, offset: 0 }));
+      const opens = (await space.readJournals(wants)).filter(({ writer }) => writer.startsWith('edits-'));
+      return opens.map(({ bytes }) => JSON.parse(Buffer.from(bytes).toString().split('\n')[0] ?? '').user);
+    };
+    const [, tokenId] = nameless.split('_');
+    expect((await users()).sort()).toEqual(['ada', 'ada', `token ${tokenId}`]);
+    await collector.json(`/api/runs/${id}`, ada, { method: 'DELETE' });
+    const told = (await space.list({})).removals.filter(({ run }) => run === id);
+    expect(told).toMatchObject([{ by: expect.stringMatching(/^ada@/), applied: true }]);
+  });
+
   test('pages and edits of the dashboard work, and a reader may not edit', async () => {
     const space = await collector.space(write);
     const { id, journal } = testRun('edits');

@@ -22,6 +22,12 @@ export function callerOf(request: IncomingMessage): Caller {
   return caller;
 }
 
+/** Whose token it is: what they change says so wherever it is pulled to. */
+export function personOf(request: IncomingMessage): string {
+  const { token } = callerOf(request);
+  return token.name ?? `token ${token.id}`;
+}
+
 const RANK: Record<Scope, number> = { read: 0, write: 1, admin: 2 };
 
 function mayDo(token: TokenRecord, scope: Scope): boolean {

@@ -13,6 +13,7 @@ import { openStore, type Store } from '../store/open.ts';
 import { narrowToProject } from '../store/project-view.ts';
 import type { Space } from '../sync/space.ts';
 import type { Doors, SpaceHome, Usage } from './backend.ts';
+import { personOf } from './caller.ts';
 import { bytesBelow } from './folder-backend.ts';
 
 /** What the collector is given: ingest, queries, git and the page are not its business. */
@@ -173,11 +174,11 @@ export class FolderHome implements SpaceHome {
       },
       catchUp: (_store, runs) => parts.catchUp(layout, this.#store, runs),
       // No process of this machine has to do with a run: the request is an edit that a pull brings to the one that has.
-      stop: async (run, grace) => {
+      stop: async (run, grace, user) => {
         const client = `waddle-collector ${parts.version}`;
         const folder = runFolder(layout, run);
         appendWhole(
-          { folder, role: 'edits', run, client },
+          { folder, role: 'edits', run, client, user },
           [{ k: 'stop', t: eventTime(), grace }],
           'the space',
         );
@@ -195,6 +196,7 @@ export class FolderHome implements SpaceHome {
         return parts.diff(layout, [projects.get(from.run) ?? '', projects.get(to.run) ?? ''], from, to);
       },
       routes: this.#doors.routes(this, project),
+      personOf,
       bodyLimit: BODY_BYTES,
       dashboard: parts.dashboard,
       access: { host: '', allowedHosts: [], token: null, cookie: 'waddle_none', handedIn: true },

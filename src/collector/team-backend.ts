@@ -17,11 +17,12 @@ import { blobKey, TeamSpace } from '../postgres/team-space.ts';
 import type { PackedPiece } from '../protocol/piece-frames.ts';
 import { type App, buildApp } from '../server/app.ts';
 import type { BlobSource } from '../server/blob-source.ts';
-import type { ChangeLog } from '../server/edits.ts';
+import type { ChangeLog, Person } from '../server/edits.ts';
 import type { CodeSide } from '../server/options.ts';
 import { EMPTY_ROOT, JournalHasher } from '../sync/journal-hash.ts';
 import type { JournalPiece } from '../sync/space.ts';
 import type { Backend, Doors, SpaceHome } from './backend.ts';
+import { personOf } from './caller.ts';
 import { IntakeThread } from './intake-thread.ts';
 import { PostgresRegistry } from './postgres-registry.ts';
 
@@ -175,6 +176,7 @@ class TeamHome implements SpaceHome {
         return parts.diff(this.space, both, from, to);
       },
       routes: doors.routes(this, project),
+      personOf,
       bodyLimit: BODY_BYTES,
       dashboard: parts.dashboard,
       access: { host: '', allowedHosts: [], token: null, cookie: 'waddle_none', handedIn: true },
@@ -210,7 +212,7 @@ class TeamHome implements SpaceHome {
   /** Each change is a journal of its own, as if it had been pushed. */
   #changes(): ChangeLog {
     const { intake, parts } = this.#options;
-    const append = async (run: string | null, events: readonly Event[]): Promise<void> => {
+    const append = async (run: string | null, events: readonly Event[], user: Person): Promise<void> => {
       const folder = mkdtempSync(join(tmpdir(), 'waddle-change-'));
       let bytes: Buffer;
       let writer: string;
@@ -221,6 +223,7 @@ class TeamHome implements SpaceHome {
           role,
           run,
           client: `waddle-collector ${parts.version}`,
+          ...(user === null ? {} : { open: { user } }),
         });
         journal.append(...events);
         journal.close();
@@ -239,11 +242,11 @@ class TeamHome implements SpaceHome {
       await intake.now(this.name, run ?? '').catch(parts.bug);
     };
     return {
-      append: async (changes) => {
-        for (const { run, events } of changes) await append(run, events);
+      append: async (changes, by) => {
+        for (const { run, events } of changes) await append(run, events, by);
       },
       // No process of this machine has to do with a run: a pull brings the request to the one that has.
-      stop: (run, grace) => append(run, [{ k: 'stop', t: eventTime(), grace }]),
+      stop: (run, grace, by) => append(run, [{ k: 'stop', t: eventTime(), grace }], by),
     };
   }
 

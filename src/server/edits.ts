@@ -17,15 +17,18 @@ export interface Changes {
   events: readonly Event[];
 }
 
+/** Who changes something; null: whoever the server runs as. */
+export type Person = string | null;
+
 /** Where a person's changes are kept. */
 export interface ChangeLog {
   /**
    * Writes the events durably, then brings the engine up to them and wakes who listens. A failure to do the latter is
    * none: they are read later. @throws WaddleError `not-written`; what comes before in the list may have been written
    */
-  append(changes: readonly Changes[]): Promise<void>;
+  append(changes: readonly Changes[], by: Person): Promise<void>;
   /** Sees to it that a job that was asked to stop does so. */
-  stop(run: string, graceSeconds: number): Promise<void>;
+  stop(run: string, graceSeconds: number, by: Person): Promise<void>;
 }
 
 const DEFAULT_GRACE_S = 30;
@@ -40,7 +43,7 @@ export class Editor {
   }
 
   /** @throws WaddleError `run-not-found`, `tag-invalid`, `not-written`; then nothing was changed */
-  async patch(ids: readonly string[], patch: RunPatch): Promise<Edited> {
+  async patch(ids: readonly string[], patch: RunPatch, by: Person): Promise<Edited> {
     const known = await this.#engine.answer(knownRuns(ids, { removed: false }));
     const changes = changesOf(patch);
     let { clock } = known;
@@ -51,26 +54,27 @@ export class Editor {
           run,
           events: changes.map((change): Event => ({ k: 'edit', t: eventTime(), clock: clock++, ...change })),
         })),
+        by,
       );
     }
     return this.#done(runs);
   }
 
-  async remove(ids: readonly string[], removed: boolean): Promise<Edited> {
+  async remove(ids: readonly string[], removed: boolean, by: Person): Promise<Edited> {
     const known = await this.#engine.answer(knownRuns(ids, { removed: true }));
     let { clock } = known;
     const runs = known.runs.map((run) => run.id);
     const k = removed ? 'remove' : 'restore';
     const events = runs.map((run): Event => ({ k, t: eventTime(), run, clock: clock++ }));
-    await this.#log.append([{ run: null, events }]);
+    await this.#log.append([{ run: null, events }], by);
     return this.#done(runs);
   }
 
   /** Asks running jobs to stop; those that have ended are passed over. */
-  async stop(ids: readonly string[], grace: number = DEFAULT_GRACE_S): Promise<Edited> {
+  async stop(ids: readonly string[], grace: number | undefined, by: Person): Promise<Edited> {
     const known = await this.#engine.answer(knownRuns(ids, { removed: false }));
     const runs = known.runs.filter((run) => run.status === 'running').map((run) => run.id);
-    await Promise.all(runs.map((run) => this.#log.stop(run, grace)));
+    await Promise.all(runs.map((run) => this.#log.stop(run, grace ?? DEFAULT_GRACE_S, by)));
     return this.#done(runs);
   }
 

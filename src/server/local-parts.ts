@@ -6,7 +6,7 @@ import { amendHead } from '../journal/head.ts';
 import { type Layout, runFolder } from '../journal/layout.ts';
 import type { Store } from '../store/open.ts';
 import { localBlobs } from './blob-source.ts';
-import type { ChangeLog } from './edits.ts';
+import type { ChangeLog, Person } from './edits.ts';
 import { LocalEngine } from './local-engine.ts';
 import type { ServerOptions } from './options.ts';
 import { projectIdentity } from './project-identity.ts';
@@ -19,7 +19,7 @@ export interface LocalOptions {
   /** Brings the database up to the journals of these runs and of the project, at once, where it can be written. */
   catchUp(store: Store, runs: readonly string[]): void;
   /** Sees to it that a job that was asked to stop does so. */
-  stop(run: string, graceSeconds: number): Promise<void>;
+  stop(run: string, graceSeconds: number, by: Person): Promise<void>;
   /** An error that is a bug, for whoever looks at the terminal. */
   bug(error: unknown): void;
 }
@@ -63,12 +63,12 @@ export function journalChanges(
 ): ChangeLog {
   const client = `waddle-server ${version}`;
   return {
-    append: async (changes) => {
+    append: async (changes, user) => {
       for (const { run, events } of changes) {
         const folder = run === null ? layout.projectJournals : runFolder(layout, run);
         const role = run === null ? 'project' : 'edits';
         // Whoever reads the hint may be elsewhere: it does not tell where the folder lies.
-        appendWhole({ folder, role, run, client }, events, 'the project folder');
+        appendWhole({ folder, role, run, client, user }, events, 'the project folder');
         for (const event of events) {
           if (event.k === 'remove' || event.k === 'restore') {
             amendHead(runFolder(layout, event.run), { removed: event.k === 'remove' });
@@ -82,8 +82,8 @@ export function journalChanges(
       );
       await applied([...changes.flatMap(({ run }) => run ?? []), ...removed]);
     },
-    stop: async (run, grace) => {
-      await stop(run, grace);
+    stop: async (run, grace, by) => {
+      await stop(run, grace, by);
       await applied([run]);
     },
   };

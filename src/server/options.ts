@@ -1,9 +1,10 @@
+import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import type { SnapshotRecord } from '../events/schema.ts';
 import type { Engine } from '../store/question.ts';
 import type { AccessRules } from './access.ts';
 import type { BlobSource } from './blob-source.ts';
-import type { ChangeLog } from './edits.ts';
+import type { ChangeLog, Person } from './edits.ts';
 
 /** A side of a code comparison: a run's snapshot, at what it ran or at the commit it began from. */
 export interface CodeSide {
@@ -32,6 +33,8 @@ export interface ServerOptions {
   follow?: ((signal: AbortSignal) => Promise<void>) | undefined;
   /** A unified patch between two snapshots' trees; '' where they are equal. */
   diff(from: CodeSide, to: CodeSide): Promise<string>;
+  /** Who sent a request, where that is not whoever the server runs as. */
+  personOf?: ((request: IncomingMessage) => Person) | undefined;
   /** Names of what `waddle push` can push to from here. */
   remotes?: (() => string[]) | undefined;
   /** Further routes, such as a collector's. */

@@ -74,7 +74,7 @@ async function teamHome(postgres: Cluster): Promise<CollectorHome> {
     env: { WADDLE_DATABASE: url, WADDLE_BLOBS: s3.url, ...s3.env },
     open: async ({ bug, dashboard }) => {
       const parts = teamParts({ env: process.env, bug });
-      return openTeamBackend(url, objects, { ...parts, dashboard: dashboard ?? parts.dashboard });
+      return openTeamBackend(url, { s3: s3.options }, { ...parts, dashboard: dashboard ?? parts.dashboard });
     },
     journal: async (space, run, writer) => {
       const database = await openDatabase(url, { connections: 2 });
