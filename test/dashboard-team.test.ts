@@ -53,6 +53,11 @@ describe.skipIf('missing' in found)('the page of a collector', { retry: 1 }, () 
       await page.locator('.account').getByText(text, { exact: true }).waitFor();
     await page.keyboard.press('Escape');
 
+    await page.getByRole('link', { name: 'Runs', exact: true }).click();
+    await page.locator('.run-name').first().click();
+    await page.getByText('last heard from').waitFor();
+    await page.locator('.run-head .status.running.unheard').waitFor();
+
     await browser.clearCookies();
     await page.getByRole('link', { name: 'Projects' }).click();
     const card = page.getByRole('dialog', { name: 'Sign in' });

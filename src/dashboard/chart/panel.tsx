@@ -11,6 +11,7 @@ import {
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { formatNumber } from '../format/numbers.ts';
+import { stepsOf } from '../format/units.ts';
 import { Icon } from '../parts/icon.tsx';
 import { MenuButton, MenuItem } from '../parts/popover.tsx';
 import { dark } from '../shell/theme.ts';
@@ -91,7 +92,7 @@ class PanelCore {
     const { axis, logX, logY } = context.settings.peek();
     this.plot = new Plot(
       host,
-      { axis, logX, logY, formatY: format },
+      { axis, logX, logY, formatY: format, stepsY: stepsOf(metric) },
       {
         hover: (at) => this.#hover(host, at),
         selectX: (range) => this.#selectX(range),
@@ -192,6 +193,7 @@ class PanelCore {
       logX: settings.logX,
       logY: settings.logY,
       formatY: this.format,
+      stepsY: stepsOf(this.metric),
     });
     this.plot.setSize(width, height);
     const picture = pictureOf(this.data.lines, {

@@ -41,6 +41,8 @@ export interface PlotStyle {
   logY: boolean;
   /** How y is written, where it is not a plain number. */
   formatY?: ((value: number) => string) | undefined;
+  /** Distances that ticks of y may have, where the usual ones make no round numbers. */
+  stepsY?: ((greatest: number) => number[]) | undefined;
 }
 
 export interface PlotHandlers {
@@ -219,7 +221,7 @@ export class Plot {
   }
 
   #build(picture: Picture): uPlot {
-    const { axis, logX, logY } = this.#style;
+    const { axis, logX, logY, stepsY } = this.#style;
     const none = { show: false };
     const base = { font: FONT, stroke: () => ink.peek().text, grid: none, ticks: none };
     const xAxis: uPlot.Axis =
@@ -262,6 +264,12 @@ export class Plot {
             size: Y_AXIS,
             gap: 6,
             space: 30,
+            ...(stepsY && !logY
+              ? {
+                  incrs: (_: uPlot, _axis: number, from: number, to: number) =>
+                    stepsY(Math.max(Math.abs(from), Math.abs(to))),
+                }
+              : {}),
             values: (_, splits) => this.#formatY(splits),
           },
         ],

@@ -151,7 +151,7 @@ function Part(props: {
 
 function AddRun({ ids }: { ids: readonly string[] }) {
   return (
-    <MenuButton label="Add a run" class="button" icon="compare" text="Add a run" wide>
+    <MenuButton label="Add a run" class="button" icon="plus" text="Add a run" wide>
       {(close) => (
         <RunPicker
           label="Add a run"

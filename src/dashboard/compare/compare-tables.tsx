@@ -242,7 +242,7 @@ function CompareRow(props: {
   return (
     <tr class={row.differs ? 'differs' : 'equal'}>
       <th scope="row" title={row.key}>
-        <Marked text={show === showOwn ? ownName(row.key) : row.key} find={find} />
+        <Marked text={show === showOwn ? ownName(row.key) : row.key} find={find} name />
       </th>
       {cells.map((cell, index) => {
         const run = runs[index];

@@ -49,13 +49,18 @@ export function formatTicks(ticks: readonly (number | null)[]): string[] {
   }
   const power = greatest >= 10_000 ? Math.min(PREFIXES.length - 1, Math.floor(Math.log10(greatest) / 3)) : 0;
   const scale = 1000 ** power;
-  const places = Math.max(0, Math.min(9, -Math.floor(Math.log10(step / scale) + 1e-9)));
+  const apart = step / scale;
+  const first = Math.max(0, Math.min(9, -Math.floor(Math.log10(apart) + 1e-9)));
+  // Steps of 2.5 have a digit more than their size tells.
+  const places = isWhole(apart * 10 ** first) ? first : first + 1;
   return ticks.map((tick) => {
     if (tick === null) return '';
     if (tick === 0) return '0';
     return (tick / scale).toFixed(places).replace('-', '−') + PREFIXES[power];
   });
 }
+
+const isWhole = (value: number): boolean => Math.abs(value - Math.round(value)) < 1e-6 * value;
 
 const BYTES = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 

@@ -22,14 +22,21 @@ export function formatDuration(seconds: number): string {
 
 const pad = (value: number): string => String(value).padStart(2, '0');
 
-/** `now`, `3m ago`, `2h ago`, `5d ago`. */
-export function formatAge(at: number, now: number): string {
+/** `now`, `3m`, `2h`, `5d`, `8mo`, `2y`. */
+export function formatSince(at: number, now: number): string {
   const seconds = now - at;
   if (seconds < 45) return 'now';
-  if (seconds < 3600) return `${Math.max(1, Math.round(seconds / 60))}m ago`;
-  if (seconds < 86_400) return `${Math.round(seconds / 3600)}h ago`;
-  if (seconds < 86_400 * 60) return `${Math.round(seconds / 86_400)}d ago`;
-  return `${Math.round(seconds / 86_400 / 30)}mo ago`;
+  if (seconds < 3570) return `${Math.max(1, Math.round(seconds / 60))}m`;
+  if (seconds < 84_600) return `${Math.round(seconds / 3600)}h`;
+  const days = Math.round(seconds / 86_400);
+  if (days < 60) return `${days}d`;
+  return days < 720 ? `${Math.round(days / 30.44)}mo` : `${Math.round(days / 365.25)}y`;
+}
+
+/** `now`, `3m ago`, `2h ago`, `5d ago`. */
+export function formatAge(at: number, now: number): string {
+  const since = formatSince(at, now);
+  return since === 'now' ? since : `${since} ago`;
 }
 
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });

@@ -1,6 +1,9 @@
 /** Drawn on a 16 px grid, 1.5 px strokes. */
 const PATHS = {
   search: 'M7 12A5 5 0 1 0 7 2a5 5 0 0 0 0 10ZM10.8 10.8 14 14',
+  plus: 'M8 3.500v9M3.500 8h9',
+  commit: 'M1.500 8H5M11 8h3.500M8 11a3 3 0 1 0 0-6 3 3 0 0 0 0 6Z',
+  file: 'M4 2h5l3 3v9H4zM9 2v3h3',
   close: 'M4 4l8 8M12 4l-8 8',
   check: 'M3.5 8.5 6.5 11.5 12.5 4.5',
   chevron: 'M6 4l4 4-4 4',

@@ -66,7 +66,7 @@ export function ArtifactsTab({ data, detail }: TabProps) {
               onClick={() => setParams({ artifact: one, version: null, path: null })}
               onKeyDown={() => {}}
             >
-              <Icon name={newest?.type === 'folder' ? 'archive' : 'list'} />
+              <Icon name={newest?.type === 'folder' ? 'archive' : 'file'} />
               <span class="artifact-name">
                 <Path path={one} />
                 <span class="quiet small">

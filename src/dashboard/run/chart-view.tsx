@@ -1,4 +1,3 @@
-// biome-ignore-all lint/a11y/useSemanticElements: a segmented choice, with the roles of radio buttons
 /** A grid of charts with its bar: how x is told, smoothing, scales, and a search. Its state is in the address bar. */
 import { computed, type ReadonlySignal, signal, useComputed } from '@preact/signals';
 import { useMemo } from 'preact/hooks';
@@ -13,15 +12,10 @@ import { ChartGrid, type GridOptions } from '../chart/grid.tsx';
 import { sectionsOf } from '../chart/layout.ts';
 import type { Axis } from '../chart/line.ts';
 import { Icon } from '../parts/icon.tsx';
-import { MenuButton, MenuItem } from '../parts/popover.tsx';
+import { MenuButton } from '../parts/popover.tsx';
 import { replaceSearch, search } from '../shell/router.ts';
+import { AxisChoice, ScaleItems, Smoothing } from '../workspace/chart-controls.tsx';
 import { readView, type View, writeView } from '../workspace/view.ts';
-
-const AXES: readonly [axis: Axis, title: string][] = [
-  ['step', 'Step'],
-  ['relative', 'Duration'],
-  ['time', 'Time'],
-];
 
 const noGroups: ChartContext['groups'] = signal(null);
 
@@ -91,9 +85,9 @@ export function ChartView(props: {
   const set = (changes: Partial<typeof now>) => edit({ settings: { ...settings.peek(), ...changes } });
   return (
     <div class="chart-view">
-      <div class="chart-bar" role="toolbar" aria-label="Charts">
+      <div class="toolbar chart-bar" role="toolbar" aria-label="Charts">
         {keys.value.length > 6 && (
-          <label class="field chart-find">
+          <label class="field panel-search">
             <Icon name="search" />
             <input
               type="search"
@@ -105,52 +99,20 @@ export function ChartView(props: {
             />
           </label>
         )}
-        <div class="segments" role="radiogroup" aria-label="Horizontal axis">
-          {AXES.map(([name, title]) => (
-            <button
-              key={name}
-              type="button"
-              role="radio"
-              aria-checked={now.axis === name}
-              onClick={() => {
-                set({ axis: name });
-                if (range.peek() !== null) edit({ range: null });
-              }}
-            >
-              {title}
-            </button>
-          ))}
-        </div>
-        <label class="smooth">
-          <span>Smooth</span>
-          <input
-            type="range"
-            min="0"
-            max="0.99"
-            step="0.01"
-            value={now.smoothing}
-            aria-label="Smoothing"
-            onInput={(event) => set({ smoothing: Number(event.currentTarget.value) })}
-          />
-        </label>
-        <MenuButton label="Scales" icon="settings">
-          {() => (
-            <>
-              <MenuItem checked={settings.value.logY} onPick={() => set({ logY: !settings.peek().logY })}>
-                Logarithmic y
-              </MenuItem>
-              <MenuItem checked={settings.value.logX} onPick={() => set({ logX: !settings.peek().logX })}>
-                Logarithmic x
-              </MenuItem>
-              <MenuItem checked={settings.value.clip} onPick={() => set({ clip: !settings.peek().clip })}>
-                Leave outliers out of the scale
-              </MenuItem>
-            </>
-          )}
+        <AxisChoice
+          settings={now}
+          set={(next) => {
+            set(next);
+            if (range.peek() !== null) edit({ range: null });
+          }}
+        />
+        <Smoothing settings={now} set={set} />
+        <MenuButton label="Chart settings" icon="settings" pressed={now.logX || now.logY || now.clip}>
+          {() => <ScaleItems settings={settings.value} set={set} />}
         </MenuButton>
         {range.value !== null && (
           <button type="button" class="button" onClick={() => edit({ range: null })}>
-            <Icon name="reset" /> Show all
+            <Icon name="reset" /> Whole range
           </button>
         )}
       </div>

@@ -106,8 +106,8 @@ export function CodeTab({ data, detail }: TabProps) {
         <FileList title="Changed while it ran" count={code.drift.length} open>
           {code.drift.slice(0, MANY).map((one) => (
             <li key={one.path} class="file-row">
-              <span class="quiet small">{one.change}</span>
               <Path path={one.path} />
+              <span class="quiet small">{one.change}</span>
             </li>
           ))}
         </FileList>

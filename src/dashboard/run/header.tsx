@@ -8,6 +8,7 @@ import { Icon } from '../parts/icon.tsx';
 import { MenuButton, MenuItem } from '../parts/popover.tsx';
 import { StatusMark } from '../parts/status-mark.tsx';
 import { now, useClock } from '../shell/clock.ts';
+import { silentSince } from '../shell/heard.ts';
 import { navigate, runHref } from '../shell/router.ts';
 import { health } from '../shell/server-info.ts';
 import { copyPush } from '../shell/share.ts';
@@ -30,10 +31,11 @@ export function RunHeader({ data, detail }: { data: RunData; detail: RunDetail }
   const time = now.value;
   const took = live && run.started_at !== null ? Math.max(0, time - run.started_at) : run.duration;
   const ended = run.ended_at ?? run.started_at;
+  const silent = silentSince(run, data.looked.value);
   return (
     <header class="run-head">
       <div class="run-head-line">
-        <StatusMark status={run.status} />
+        <StatusMark status={run.status} heard={silent} />
         <Name data={data} name={run.name} />
         {run.archived && <span class="chip">archived</span>}
         <span class="grow" />
@@ -101,6 +103,14 @@ export function RunHeader({ data, detail }: { data: RunData; detail: RunDetail }
               , {formatAge(ended, time) === 'now' ? 'just now' : formatAge(ended, time)}
             </span>
           )}
+          {silent !== undefined && (
+            <span
+              class="quiet"
+              title="It says every few seconds that it lives. Its machine may sleep, be off or have lost the network."
+            >
+              , last heard from {silent}
+            </span>
+          )}
         </span>
         <span class="fact">
           <span class="sr-only">Id </span>
@@ -109,15 +119,15 @@ export function RunHeader({ data, detail }: { data: RunData; detail: RunDetail }
         </span>
         {run.commit_sha !== null && (
           <span class="fact">
-            <Icon name="bookmark" />
+            <Icon name="commit" />
             <a class="mono fact-link" href={runHref(run.id, 'code')} title={run.commit_sha}>
               {run.commit_sha.slice(0, 10)}
             </a>
             <CopyButton text={run.commit_sha} label="Copy the commit" />
-            {snapshot?.branch != null && <span class="clip branch">{snapshot.branch}</span>}
+            {snapshot?.branch != null && <span class="clip branch">on {snapshot.branch}</span>}
             {(snapshot?.changed_count ?? 0) > 0 && (
               <a class="fact-link quiet" href={runHref(run.id, 'code')}>
-                {snapshot?.changed_count} changed
+                with {snapshot?.changed_count} changed {snapshot?.changed_count === 1 ? 'file' : 'files'}
               </a>
             )}
           </span>

@@ -1,6 +1,15 @@
-/** A text with what was searched for marked, in any case of letters. */
-export function Marked({ text, find }: { text: string; find: string }) {
-  if (find === '') return <>{text}</>;
+import type { ComponentChildren } from 'preact';
+
+/** A name that a line may be broken in where a person would: after `/`, `.`, `_` and `-`. */
+const breakable = (name: string): ComponentChildren =>
+  name
+    .split(/(?<=[/._-])(?=[^/._-])/)
+    .flatMap((part, index) => (index === 0 ? [part] : [<wbr key={index} />, part]));
+
+/** A text with what was searched for marked, in any case of letters. `name`: it may be broken at its joints. */
+export function Marked({ text, find, name }: { text: string; find: string; name?: boolean }) {
+  const plain = (part: string) => (name ? breakable(part) : part);
+  if (find === '') return <>{plain(text)}</>;
   const [hay, needle] = [text.toLowerCase(), find.toLowerCase()];
   // A few letters change their length with their case; then places would be wrong.
   if (hay.length !== text.length || needle.length === 0) return <>{text}</>;
@@ -13,6 +22,10 @@ export function Marked({ text, find }: { text: string; find: string }) {
   }
   parts.push(text.slice(from));
   return (
-    <>{parts.map((part, index) => (typeof part === 'string' ? part : <mark key={index}>{part.hit}</mark>))}</>
+    <>
+      {parts.map((part, index) =>
+        typeof part === 'string' ? plain(part) : <mark key={index}>{part.hit}</mark>,
+      )}
+    </>
   );
 }

@@ -314,7 +314,7 @@ export function ValueTable(props: { values: Record<string, unknown>; name: strin
             row.count === undefined ? (
               <tr key={row.path}>
                 <th scope="row" class={`depth-${Math.min(row.depth, 6)}`} title={row.path}>
-                  <Marked text={row.name} find={find.value} />
+                  <Marked text={row.name} find={find.value} name />
                 </th>
                 <td>
                   <Value value={row.value} find={find.value} />

@@ -1,12 +1,22 @@
 /** All of one run but its samples and console: fetched, and kept true by the live stream. */
 import { batch, signal } from '@preact/signals';
 import type { Batch, LiveRun, RunDetail } from '../../protocol/api.ts';
-import { type ApiFailure, asFailure, getTextAt, isAbort, runPath } from '../api/client.ts';
+import {
+  type ApiFailure,
+  asFailure,
+  getRunsPage,
+  getTextAt,
+  isAbort,
+  runPath,
+  runsPath,
+} from '../api/client.ts';
 import { beginStream, onBatch, onReconnect, watch } from '../api/live.ts';
 import { parseExact } from './values.ts';
 
 /** Where a run changes all the time, it is read again at most so often. */
 const REREAD_MS = 1500;
+/** A heartbeat alone is no news to the stream; it is asked for so often, while somebody looks. */
+const HEARD_MS = 60_000;
 
 export class RunData {
   readonly id: string;
@@ -14,6 +24,8 @@ export class RunData {
   readonly state = signal<'loading' | 'ready' | 'failed'>('loading');
   readonly failure = signal<ApiFailure | null>(null);
   readonly removed = signal(false);
+  /** When `last_event_at` was true, in epoch seconds. */
+  readonly looked = signal(Date.now() / 1000);
   #request: AbortController | undefined;
   #timer: number | undefined;
   #lastRead = 0;
@@ -23,6 +35,8 @@ export class RunData {
     this.id = id;
     watch(this, { runs: [id] });
     this.#stop = [onBatch((message) => this.#receive(message)), onReconnect(() => void this.read())];
+    const timer = setInterval(() => void this.#listen(), HEARD_MS);
+    this.#stop.push(() => clearInterval(timer));
     void this.read();
   }
 
@@ -42,6 +56,7 @@ export class RunData {
         this.state.value = 'ready';
         this.failure.value = null;
         this.removed.value = false;
+        this.looked.value = Date.now() / 1000;
       });
     } catch (error) {
       if (isAbort(error) || request.signal.aborted) return;
@@ -55,6 +70,22 @@ export class RunData {
     } finally {
       begin(undefined);
       if (this.#request === request) this.#request = undefined;
+    }
+  }
+
+  /** When a running run was last heard of. */
+  async #listen(): Promise<void> {
+    if (document.hidden || this.detail.peek()?.run.status !== 'running') return;
+    try {
+      const page = await getRunsPage(runsPath({ filter: `id = '${this.id}'`, archived: true, limit: 1 }));
+      const row = page.items[0];
+      if (row === undefined) return;
+      batch(() => {
+        this.looked.value = Date.now() / 1000;
+        this.change((detail) => ({ ...detail, run: { ...detail.run, last_event_at: row.last_event_at } }));
+      });
+    } catch {
+      // The next time tells; the bar at the top says where the server is gone.
     }
   }
 

@@ -143,7 +143,7 @@ function RunFrame(props: {
   useEffect(() => {
     const link = bar.current?.querySelector<HTMLElement>('[aria-current]');
     link?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
-  }, [props.tab]);
+  }, [props.tab, Object.values(props.counts).join()]);
   return (
     <div class="run-page">
       {props.head}

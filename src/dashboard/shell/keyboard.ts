@@ -31,7 +31,13 @@ export function useShortcuts(list: () => readonly Shortcut[]): void {
 
 export const isMac = /Mac|iP(hone|ad)/.test(navigator.platform);
 export const keyLabel = (keys: string): string[] =>
-  keys.split(' ').map((key) => key.replace('mod+', isMac ? '⌘' : 'Ctrl ').replace('Escape', 'Esc'));
+  keys
+    .split(' ')
+    .map((key) =>
+      key
+        .replace(/^mod\+(.)/, (_, letter: string) => `${isMac ? '⌘' : 'Ctrl '}${letter.toUpperCase()}`)
+        .replace('Escape', 'Esc'),
+    );
 
 function isTyping(target: EventTarget | null): boolean {
   if (!(target instanceof HTMLElement)) return false;

@@ -17,7 +17,8 @@ export function BulkBar() {
   const running = ids.filter((_, index) => rows[index]?.status === 'running');
   return (
     <div class="bulk" role="toolbar" aria-label={`${ids.length} runs selected`}>
-      <strong>{ids.length}</strong>
+      <strong>{ids.length.toLocaleString()}</strong>
+      <span class="clip small">selected</span>
       <span class="grow" />
       <button
         type="button"

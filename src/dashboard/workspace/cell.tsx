@@ -3,7 +3,7 @@ import { computed } from '@preact/signals';
 import type { RunRow } from '../../protocol/api.ts';
 import { lookOf, runColour } from '../chart/run-colours.ts';
 import { formatNumber, rawNumber } from '../format/numbers.ts';
-import { formatAge, formatDuration, formatTime } from '../format/times.ts';
+import { formatAge, formatDuration, formatSince, formatTime } from '../format/times.ts';
 import { formatOf } from '../format/units.ts';
 import { statusName } from '../parts/status-mark.tsx';
 import { now } from '../shell/clock.ts';
@@ -36,8 +36,10 @@ function cellText(value: string | number, column: Column, row: RunRow): string {
   if (column.of === 'run') {
     if (column.key === 'status') return statusName(row.status);
     if (column.key === 'commit') return String(value).slice(0, 7);
-    if (typeof value === 'number')
-      return column.key === 'duration' ? formatDuration(value) : formatAge(value, now.value);
+    if (typeof value === 'number') {
+      if (column.key === 'duration') return formatDuration(value);
+      return column.key === 'started_at' ? formatSince(value, now.value) : formatAge(value, now.value);
+    }
   }
   if (typeof value === 'string') return value;
   if (column.of === 'metric' && column.stat !== 'count')

@@ -127,24 +127,16 @@ export function compareValues(a: string | number, b: string | number): number {
   return typeof b === 'number' ? 1 : natural.compare(a, b);
 }
 
-const OWN_WIDTH: Partial<Record<OwnColumn, number>> = {
-  entry: 150,
-  project: 110,
-  host: 110,
-  user: 90,
-  id: 118,
-  status: 96,
-};
-
-/** Pixels. */
-export function columnWidth(column: Column): number {
-  if (column.of === 'run') return OWN_WIDTH[column.key] ?? 82;
-  if (column.of === 'spark') return 104;
-  return Math.max(82, Math.min(170, 30 + columnTitle(column).length * 7));
-}
-
 /** Where the user has chosen none: what most tables want, params and metrics that most runs have. */
-export function defaultColumns(keys: Keys | null, many: { people: boolean; projects: boolean }): string[] {
+export function defaultColumns(
+  keys: Keys | null,
+  some: {
+    /** Runs of several people, or of several projects. */
+    people: boolean;
+    projects: boolean;
+    entries: boolean;
+  },
+): string[] {
   const common = <T extends { runs: number }>(list: readonly T[], most: number): T[] => {
     const top = list.reduce((greatest, entry) => Math.max(greatest, entry.runs), 0);
     return list.filter((entry) => entry.runs * 2 > top).slice(0, most);
@@ -152,12 +144,12 @@ export function defaultColumns(keys: Keys | null, many: { people: boolean; proje
   const metrics = (keys?.metrics ?? []).filter((entry) => !entry.key.startsWith('system/'));
   return [
     'started_at',
-    ...(many.projects ? ['project'] : []),
-    ...(many.people ? ['user'] : []),
+    ...(some.projects ? ['project'] : []),
+    ...(some.people ? ['user'] : []),
     'duration',
     ...common(metrics, 3).map((entry) => metricColumn(entry.key, 'last')),
     ...common(keys?.params ?? [], 4).map((entry) => paramColumn(entry.key)),
     'commit',
-    'entry',
+    ...(some.entries ? ['entry'] : []),
   ];
 }

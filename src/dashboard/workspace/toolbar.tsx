@@ -1,23 +1,17 @@
-// biome-ignore-all lint/a11y/useSemanticElements: a segmented choice, with the roles of radio buttons
 /** How the charts are drawn. */
 import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import type { Axis } from '../chart/line.ts';
 import { copyText } from '../parts/copy-button.tsx';
 import { Icon } from '../parts/icon.tsx';
 import { MenuButton, MenuItem } from '../parts/popover.tsx';
 import { useShortcuts } from '../shell/keyboard.ts';
 import { navigate, search } from '../shell/router.ts';
 import { say } from '../shell/toasts.tsx';
+import { AxisChoice, ScaleItems, Smoothing } from './chart-controls.tsx';
 import { HEIGHT, setSettings, setView, view } from './view.ts';
 
-const AXES: readonly [axis: Axis, title: string][] = [
-  ['step', 'Step'],
-  ['time', 'Time'],
-  ['relative', 'Relative'],
-];
-
-export function Toolbar({ count }: { count: number }) {
+/** `idle`: there is nothing to set; it keeps its place. */
+export function Toolbar({ count, idle }: { count: number; idle: boolean }) {
   const { settings, range, panels } = view.value;
   const input = useRef<HTMLInputElement>(null);
   useShortcuts(() => [
@@ -37,14 +31,14 @@ export function Toolbar({ count }: { count: number }) {
     },
   ]);
   return (
-    <div class="toolbar" role="toolbar" aria-label="Charts">
+    <div class={`toolbar${idle ? ' idle' : ''}`} role="toolbar" aria-label="Charts">
       <div class="field panel-search">
         <Icon name="search" />
         <input
           ref={input}
           type="search"
           aria-label="Find a chart"
-          placeholder={`Find in ${count} ${count === 1 ? 'chart' : 'charts'}`}
+          placeholder={count < 2 ? 'Find a chart' : `Find in ${count.toLocaleString()} charts`}
           spellcheck={false}
           value={panels}
           onInput={(event) => setView({ panels: event.currentTarget.value })}
@@ -69,50 +63,13 @@ export function Toolbar({ count }: { count: number }) {
           <Icon name="reset" /> Whole range
         </button>
       )}
-      <Smoothing />
-      <div class="segments" role="radiogroup" aria-label="X axis">
-        {AXES.map(([axis, title]) => (
-          <button
-            key={axis}
-            type="button"
-            role="radio"
-            aria-checked={settings.axis === axis}
-            onClick={() => setSettings({ axis })}
-          >
-            {title}
-          </button>
-        ))}
-      </div>
+      <Smoothing settings={settings} set={setSettings} />
+      <AxisChoice settings={settings} set={setSettings} />
       <SettingsMenu />
       <ViewsMenu />
     </div>
   );
 }
-
-function Smoothing() {
-  const { smoothing } = view.value.settings;
-  return (
-    <label class="smoothing" title="Smoothing: an exponential moving average; the values stay behind it">
-      <span class="quiet small">Smooth</span>
-      <input
-        type="range"
-        min="0"
-        max="1"
-        step="0.01"
-        aria-label="Smoothing"
-        aria-valuetext={smoothing === 0 ? 'off' : smoothing.toFixed(3)}
-        value={toSlider(smoothing)}
-        onInput={(event) => setSettings({ smoothing: fromSlider(Number(event.currentTarget.value)) })}
-        onDblClick={() => setSettings({ smoothing: 0 })}
-      />
-      <output class="small">{smoothing === 0 ? 'off' : smoothing.toFixed(smoothing < 0.99 ? 2 : 3)}</output>
-    </label>
-  );
-}
-
-/** Most of what matters lies between 0.9 and 1: the slider gives it room. */
-const toSlider = (weight: number): number => 1 - Math.sqrt(1 - weight);
-const fromSlider = (place: number): number => Math.min(0.999, Number((1 - (1 - place) ** 2).toFixed(3)));
 
 function SettingsMenu() {
   const { settings, height, group, sizes, moves } = view.value;
@@ -121,15 +78,7 @@ function SettingsMenu() {
     <MenuButton label="Chart settings" icon="settings" pressed={changed}>
       {() => (
         <>
-          <MenuItem checked={settings.logY} onPick={() => setSettings({ logY: !settings.logY })}>
-            Logarithmic y
-          </MenuItem>
-          <MenuItem checked={settings.logX} onPick={() => setSettings({ logX: !settings.logX })}>
-            Logarithmic x
-          </MenuItem>
-          <MenuItem checked={settings.clip} onPick={() => setSettings({ clip: !settings.clip })}>
-            Leave outliers outside
-          </MenuItem>
+          <ScaleItems settings={settings} set={setSettings} />
           {group !== undefined && (
             <>
               <div class="menu-rule" />

@@ -2,9 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { nextLink } from '../api/client.ts';
 import { mergeInterests } from '../api/live.ts';
 import { formatBytes, formatNumber, formatTicks } from '../format/numbers.ts';
-import { formatAge, formatDuration } from '../format/times.ts';
+import { formatAge, formatDuration, formatSince } from '../format/times.ts';
+import { stepsOf } from '../format/units.ts';
+import { silentSince } from '../shell/heard.ts';
 import { readRoute } from '../shell/router.ts';
-import { compareValues, metricColumn, paramColumn, readColumn } from './columns.ts';
+import { type ColumnWidths, usualWidths } from './column-widths.ts';
+import { type Column, compareValues, metricColumn, paramColumn, readColumn } from './columns.ts';
 import { completionsAt } from './filter-completion.ts';
 import { isFilter, readView, type View, writeView } from './view.ts';
 
@@ -128,6 +131,8 @@ describe('numbers and times', () => {
     expect(formatTicks([0, 0.5, 1])).toEqual(['0', '0.5', '1.0']);
     expect(formatTicks([0, 10_000, 20_000])).toEqual(['0', '10k', '20k']);
     expect(formatTicks([1000.001, 1000.002])).toEqual(['1000.001', '1000.002']);
+    expect(formatTicks([0, 2_500_000, 5_000_000])).toEqual(['0', '2.5M', '5.0M']);
+    expect(formatTicks([0, 0.25, 0.5])).toEqual(['0', '0.25', '0.50']);
   });
 
   it('writes bytes, durations and ages', () => {
@@ -140,6 +145,43 @@ describe('numbers and times', () => {
       '1d 1h',
     ]);
     expect([formatAge(100, 110), formatAge(0, 7200)]).toEqual(['now', '2h ago']);
+    const day = 86_400;
+    expect(
+      [50, 3599, day - 1, 59 * day, 100 * day, 364 * day, 720 * day].map((age) => formatSince(0, age)),
+    ).toEqual(['1m', '1h', '1d', '59d', '3mo', '12mo', '2y']);
+  });
+
+  it('puts ticks of bytes where their labels are round', () => {
+    const steps = stepsOf('system/memory_used_bytes');
+    expect(steps?.(3 * 2 ** 30)).toContain(2 ** 29);
+    expect(steps?.(900)).toContain(50);
+    expect(stepsOf('loss')).toBeUndefined();
+  });
+
+  it('tells of a run that has fallen silent', () => {
+    const heard = (status: 'running' | 'completed', ago: number | null) =>
+      silentSince({ status, last_event_at: ago === null ? null : 10_000 - ago }, 10_000);
+    expect([heard('running', 20), heard('running', null), heard('completed', 900)]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    expect(heard('running', 900)).toMatch(/ ago$/);
+  });
+
+  it('shares a table’s room among the name and texts, and keeps numbers whole', () => {
+    const columns = ['started_at', 'tags.note', 'metrics.loss.last']
+      .map(readColumn)
+      .filter((one) => one !== undefined);
+    const numeric = (column: Column) => column.of === 'metric';
+    const least = usualWidths(columns, 500, false, numeric);
+    const wide = usualWidths(columns, 1000, false, numeric);
+    expect(wide.of.get('metrics.loss.last')).toBe(least.of.get('metrics.loss.last'));
+    expect(wide.of.get('tags.note')).toBeGreaterThan(least.of.get('tags.note') ?? 0);
+    const sum = (widths: ColumnWidths) =>
+      [...widths.of.values()].reduce((total, one) => total + one, widths.name);
+    expect(sum(wide)).toBeLessThanOrEqual(1000);
+    expect(sum(usualWidths(columns.slice(0, 1), 320, true, numeric))).toBe(320);
   });
 });
 

@@ -99,13 +99,14 @@ export function Workspace() {
   }, []);
   const { rail: chosen, find, project, archived, sort, group, columns: ownColumns } = view.value;
   const narrow = width.value < NARROW;
-  const usual = chosen === RAIL && width.value < 1000 ? 240 : chosen;
+  const usual = chosen === RAIL && width.value < 1000 ? 264 : chosen;
   const rail = narrow ? width.value : Math.min(drag.value ?? usual, width.value);
   const team = health.value?.collector === true;
-  const many = { people: team, projects: team && project === '' };
+  const entries = useComputed(() => runRows.value.some((row) => row.entry !== null)).value;
+  const some = { people: team, projects: team && project === '', entries };
   const columnIds = useMemo(
-    () => ownColumns ?? defaultColumns(keys.value, many),
-    [ownColumns, keys.value, many.people, many.projects],
+    () => ownColumns ?? defaultColumns(keys.value, some),
+    [ownColumns, keys.value, some.people, some.projects, some.entries],
   );
   useEffect(() => (team ? followHeard() : undefined), [team]);
   const columns = useMemo(
@@ -167,6 +168,10 @@ export function Workspace() {
     window.addEventListener('pointerup', end, { signal });
     window.addEventListener('pointercancel', end, { signal });
   };
+  const idle = useComputed(() => {
+    if (runsState.value === 'loading' || view.value.panels !== '') return false;
+    return runRows.value.length === 0 || chartKeys.value?.length === 0;
+  }).value;
   const showTable = narrow ? side.value === 'runs' : rail > 0;
   const showCharts = narrow ? side.value === 'charts' : width.value - rail > 200;
   return (
@@ -218,7 +223,7 @@ export function Workspace() {
       )}
       {showCharts && (
         <div class="charts">
-          <Toolbar count={foundKeys.value.length} />
+          <Toolbar count={foundKeys.value.length} idle={idle} />
           <Charts />
         </div>
       )}
