@@ -1,11 +1,12 @@
 /**
- * A collector over PostgreSQL under load: `node bench/team.ts [clients] [samples of each] [samples a second]`. Clients push runs as
+ * A collector over PostgreSQL under load: `node bench/team.ts [clients] [samples of each] [samples a second] [--piece BYTES] [--json PATH]`. Clients push runs as
  * fast as they are taken, or at that rate together, while somebody looks at charts. Says the samples taken in a second, from the first piece to the last row, the
  * times of the chart queries meanwhile, the bytes of a sample in PostgreSQL, and the greatest memory of the collector.
  * PostgreSQL, the collector, the clients and the reader share this machine.
  */
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { newRunId } from '../src/events/ids.ts';
 import { openHttpSpace } from '../src/sync/http-space.ts';
@@ -13,10 +14,17 @@ import { JournalHasher } from '../src/sync/journal-hash.ts';
 import type { JournalPiece } from '../src/sync/space.ts';
 import { startPostgres } from '../test/support/postgres.ts';
 import { ended, freePort, Sandbox, until, WADDLE } from '../test/support/sandbox.ts';
+import type { TeamFigures } from './scale-costs.ts';
 
-const [clients = 8, each = 500_000, rate = Number.POSITIVE_INFINITY] = process.argv.slice(2).map(Number);
+const { values: flags, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { piece: { type: 'string', default: String(1024 * 1024) }, json: { type: 'string' } },
+});
+const [clients = 8, each = 500_000, rate = Number.POSITIVE_INFINITY] = positionals.map(Number);
 const KEYS = 10;
-const PIECE_BYTES = 1024 * 1024;
+const PIECE_BYTES = Number(flags.piece);
+/** Charts that are asked for one after the other when all is taken in. */
+const QUIET_CHARTS = 200;
 
 /** Losses as a training run has them: 10 metrics a step, single precision. */
 function journalOf(run: string, samples: number): JournalPiece[] {
@@ -88,6 +96,17 @@ function processorTime(pid: number): number {
   return ticks / 100;
 }
 
+/** Of the threads of a process but its first one, the seconds of processor that the busiest has had. */
+function secondThread(pid: number): number {
+  const ticks = readdirSync(`/proc/${pid}/task`)
+    .filter((task) => task !== String(pid))
+    .map((task) => {
+      const fields = readFileSync(`/proc/${pid}/task/${task}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+      return Number(fields[11]) + Number(fields[12]);
+    });
+  return Math.max(0, ...ticks) / 100;
+}
+
 function quantile(sorted: readonly number[], part: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0;
 }
@@ -125,9 +144,10 @@ try {
   const workerData = { url, token, runs, keys: KEYS };
   const looker = new Worker(new URL('chart-looker.ts', import.meta.url), { workerData });
   const processors = () => [collector.pid ?? 0, postgres.pid].map(processorTime);
-  const before = processors();
+  const log = async () => Number((await rows("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn AS at"))[0]?.at);
+  const [before, logBefore] = [processors(), await log()];
   const began = performance.now();
-  let sent = 0;
+  let [sent, wire] = [0, 0];
   await Promise.all(
     journals.map(async (pieces) => {
       const space = await openHttpSpace({ url, token, userAgent: 'bench' });
@@ -137,6 +157,7 @@ try {
         const [result] = await space.writeJournals([piece]);
         if (result?.ok !== true) throw new Error(JSON.stringify(result));
       }
+      wire += space.traffic.sent;
       await space.close();
       sent = Math.max(sent, performance.now() - began);
     }),
@@ -148,12 +169,44 @@ try {
   looker.postMessage('stop');
   const [times] = (await once(looker, 'message')) as [number[]];
   times.sort((a, b) => a - b);
+  const [thread, logBytes] = [secondThread(collector.pid ?? 0), (await log()) - logBefore];
+  const quiet = processors();
+  const charts = QUIET_CHARTS;
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+  for (let turn = 0; turn < charts; turn += 1) {
+    const series = [{ run: runs[turn % runs.length], key: `metric${turn % KEYS}` }];
+    const body = JSON.stringify({ series, points: 1000 });
+    await (await fetch(`${url}/api/series`, { method: 'POST', headers, body })).arrayBuffer();
+  }
+  const [chartCollector = 0, chartPostgres = 0] = processors().map(
+    (seconds, at) => seconds - (quiet[at] ?? 0),
+  );
   const [size] = await rows(`SELECT
     pg_total_relation_size('waddle_default.sample_chunks') AS samples,
     pg_total_relation_size('waddle_default.rollup_chunks') AS rollups,
     (SELECT sum(length(body)) FROM waddle_default.sample_chunks) AS sample_bodies,
     (SELECT sum(length(body)) FROM waddle_default.rollup_chunks) AS rollup_bodies,
     (SELECT coalesce(sum(length(body)), 0) FROM waddle_default.segments) AS segments`);
+  if (flags.json !== undefined) {
+    const pieces = journals.flat();
+    const measured: TeamFigures = {
+      samples: total,
+      pieces: pieces.length,
+      plain_bytes: pieces.reduce((sum, { bytes }) => sum + bytes.length, 0),
+      wire_bytes: wire,
+      log_bytes: logBytes,
+      stored_bytes: Number(size?.samples) + Number(size?.rollups),
+      seconds: took / 1000,
+      collector_s: ofCollector,
+      collector_second_thread_s: thread,
+      postgres_s: ofPostgres,
+      charts,
+      chart_collector_s: chartCollector,
+      chart_postgres_s: chartPostgres,
+      chart_p99_ms: quantile(times, 0.99),
+    };
+    writeFileSync(flags.json, `${JSON.stringify(measured, null, 2)}\n`);
+  }
   const perSample = (name: string) => (Number(size?.[name]) / total).toFixed(2);
   console.log(
     [
