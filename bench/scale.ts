@@ -110,6 +110,26 @@ function fullAt(name: string, asked: number): string {
   return times(Number((1 / asked).toPrecision(2)));
 }
 
+function printCosts({ front, intake, postgres, stored, log, plain, wire, syncMs }: Costs): void {
+  const ms = (us: number) => `${(us / 1000).toFixed(1)} ms`;
+  const kb = (bytes: number) => `${(bytes / 1000).toFixed(1)} kB`;
+  for (const row of [
+    ['', 'collector, answering', 'collector, taking in', 'PostgreSQL', 'its tables', 'its log'],
+    ['---', '---', '---', '---', '---', '---'],
+    [
+      'a sample',
+      ...[front, intake, postgres].map(({ sample }) => `${sample.toFixed(2)} µs`),
+      `${stored.toFixed(1)} B`,
+      `${log.sample.toFixed(1)} B`,
+    ],
+    ['a piece', ...[front, intake, postgres].map(({ piece }) => ms(piece)), '', kb(log.piece)],
+    ['a chart', ms(front.chart), '', ms(postgres.chart), '', ''],
+  ])
+    console.log(`| ${row.join(' | ')} |`);
+  const bytes = `a sample: ${plain.toFixed(0)} B of journal, ${wire.toFixed(1)} B on the wire`;
+  console.log(`\n${bytes}; 8 KiB are on the disk after ${syncMs.toFixed(1)} ms\n`);
+}
+
 function print(title: string, reports: Report[], heads: string[][]): void {
   const rows = (reports[0]?.parts ?? []).map(({ name, asked }, index) => [
     name,
@@ -143,9 +163,7 @@ if (import.meta.main) {
   const measured = readCosts();
   const costs = costsOf(measured);
   console.log(measured.machine);
-  console.log(
-    JSON.stringify(costs, (_, value) => (typeof value === 'number' ? Number(value.toPrecision(3)) : value)),
-  );
+  printCosts(costs);
   for (const [kind, title] of [
     ['full', 'jobs at full speed'],
     ['live', 'live runs'],
