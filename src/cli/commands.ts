@@ -11,7 +11,16 @@ interface CommandEntry {
   summary: string;
   /** Not for people: not shown in the help. */
   hidden?: true;
+  /** What `--dir` names, where it is not a project folder. */
+  folder?: string;
   load(): Promise<CommandModule>;
+}
+
+const COLLECTOR_FOLDER = "the collector's folder (default: waddle-collector, here)";
+
+/** What `--dir` is, for the help of a command. */
+export function folderHelp(entry: CommandEntry): string {
+  return entry.folder ?? 'the project folder (default: found upwards from here)';
 }
 
 /** Every command, in the order of the help. A file is loaded only when its command is called. */
@@ -23,7 +32,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/repo-link.ts'),
   },
   { name: 'run', summary: 'run a job and log everything about it', load: () => import('./commands/run.ts') },
-  { name: 'serve', summary: 'serve the dashboard and the API', load: () => import('./commands/serve.ts') },
+  {
+    name: 'serve',
+    summary: 'serve the dashboard and the API',
+    folder:
+      'the project folder (default: found upwards from here); of a collector its own (default: waddle-collector, here)',
+    load: () => import('./commands/serve.ts'),
+  },
   { name: 'stop', summary: 'ask a running job to stop', load: () => import('./commands/stop.ts') },
   { name: 'push', summary: 'send runs to the remote', load: () => import('./commands/push.ts') },
   {
@@ -79,11 +94,13 @@ export const COMMANDS: readonly CommandEntry[] = [
   {
     name: 'token',
     summary: 'make, list and revoke tokens of a collector',
+    folder: COLLECTOR_FOLDER,
     load: () => import('./commands/token.ts'),
   },
   {
     name: 'collector',
     summary: 'back up and restore a collector',
+    folder: COLLECTOR_FOLDER,
     load: () => import('./commands/collector.ts'),
   },
   { name: 'doctor', summary: 'check everything Waddle needs', load: () => import('./commands/doctor.ts') },

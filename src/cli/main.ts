@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Command, CommanderError } from 'commander';
 import { WaddleError } from '../errors/waddle-error.ts';
-import { COMMANDS } from './commands.ts';
+import { COMMANDS, folderHelp } from './commands.ts';
 import type { Context } from './context.ts';
 import { inert, inertLines } from './inert.ts';
 import { VERSION } from './version.ts';
@@ -117,14 +117,13 @@ async function buildProgram(argv: readonly string[], context: Context): Promise<
     if (entry.name !== named) continue;
     const { define } = await entry.load();
     define(command, context);
-    command
-      .option('--dir <path>', 'the project folder (default: found upwards from here)')
-      .option('-q, --quiet', 'say nothing but data and errors')
-      .hook('preAction', () => {
-        const { dir, quiet } = command.opts<{ dir?: string; quiet?: boolean }>();
-        context.dir = dir;
-        context.quiet = quiet === true;
-      });
+    // Shown by its subcommands too; it is the command that reads it, wherever it stands.
+    for (const each of [command, ...command.commands]) each.option('--dir <path>', folderHelp(entry));
+    command.option('-q, --quiet', 'say nothing but data and errors').hook('preAction', () => {
+      const { dir, quiet } = command.opts<{ dir?: string; quiet?: boolean }>();
+      context.dir = dir;
+      context.quiet = quiet === true;
+    });
   }
   program.action(() => program.outputHelp());
   return program;

@@ -216,13 +216,7 @@ export class Exchange {
     }
     const { code, message, hint } = said;
     if (typeof code === 'string' && typeof message === 'string' && code !== 'route-not-found') {
-      if (status === 401) {
-        return new WaddleError(
-          'remote-token-wrong',
-          `${this.place} does not know this token: ${message}`,
-          'Ask who runs the collector for one (waddle token create), and give it by: waddle remote add NAME URL --token TOKEN',
-        );
-      }
+      if (status === 401) return tokenError(this.place, code, message);
       return new WaddleError(code, message, typeof hint === 'string' ? hint : `${this.place} said so.`);
     }
     if (status >= 500 || status === 408 || status === 429) {
@@ -239,12 +233,23 @@ export class Exchange {
     if (error instanceof WaddleError) return { error, again: false, afterMs: 0 };
     const { code = '', message = String(error) } = error as { code?: string; message?: string };
     const tls = /^(ERR_TLS|CERT_|DEPTH_|SELF_SIGNED|UNABLE_TO|ERR_SSL|EPROTO)/.test(code);
-    const unknown = isSystemError(error, 'ENOTFOUND');
+    if (/wrong version number|packet length too long/.test(message)) {
+      const told = new WaddleError(
+        'remote-no-tls',
+        `what answers at ${this.place} does not speak TLS`,
+        'Check the port; where it is a collector without TLS, its address begins with http://.',
+        { cause: error },
+      );
+      return { error: told, again: false, afterMs: 0 };
+    }
+    const why = isSystemError(error, 'ENOTFOUND')
+      ? 'there is no such host'
+      : isSystemError(error, 'ECONNREFUSED')
+        ? 'nothing listens there'
+        : message || code;
     const told = new WaddleError(
       tls ? 'remote-untrusted' : 'remote-unreachable',
-      tls
-        ? `${this.place} cannot be trusted: ${message}`
-        : `${this.place} cannot be reached: ${unknown ? 'there is no such host' : message || code}`,
+      tls ? `${this.place} cannot be trusted: ${message}` : `${this.place} cannot be reached: ${why}`,
       tls
         ? 'Check the address; for a certificate of your own, name its authority in NODE_EXTRA_CA_CERTS.'
         : 'Check the address, the network, and that the collector is up: waddle remote test',
@@ -252,6 +257,20 @@ export class Exchange {
     );
     return { error: told, again: !tls, afterMs: 0 };
   }
+}
+
+function tokenError(place: string, code: string, message: string): WaddleError {
+  return code === 'token-missing'
+    ? new WaddleError(
+        'remote-token-missing',
+        `${place} asks for a token, and none is given`,
+        'Set WADDLE_TOKEN, or keep it with the remote: waddle remote add NAME URL --force --token TOKEN. Whoever runs the collector makes one: waddle token create',
+      )
+    : new WaddleError(
+        'remote-token-wrong',
+        `${place} does not take this token: ${message}`,
+        'Whoever runs the collector makes a new one (waddle token create). It goes into WADDLE_TOKEN, or with the remote: waddle remote add NAME URL --force --token TOKEN',
+      );
 }
 
 export function notCollector(place: string, status: number): WaddleError {

@@ -72,6 +72,7 @@ const refusal = (code: string) => ({ error: { code, message: 'm', hint: 'h' } })
 
 test('says what is wrong with a remote, in a word of its own for each', async () => {
   expect(await codeOf(open(json(refusal('token-wrong'), 401)))).toBe('remote-token-wrong');
+  expect(await codeOf(open(json(refusal('token-missing'), 401)))).toBe('remote-token-missing');
   expect(await codeOf(open(text('<h1>It works!</h1>')))).toBe('remote-not-collector');
   expect(await codeOf(open(text('nope', 404)))).toBe('remote-not-collector');
   expect(await codeOf(open(json(refusal('route-not-found'), 404)))).toBe('remote-not-collector');
@@ -83,6 +84,8 @@ test('says what is wrong with a remote, in a word of its own for each', async ()
     expect(await codeOf(openHttpSpace({ url, token: 't', userAgent: 'test' }))).toBe('remote-url-invalid');
   const gone = openHttpSpace({ url: 'http://127.0.0.1:1', token: 't', userAgent: 'test' });
   expect(await codeOf(gone)).toBe('remote-unreachable');
+  const plain = openHttpSpace({ url: address().replace('http', 'https'), token: 't', userAgent: 'test' });
+  expect(await codeOf(plain)).toBe('remote-no-tls');
 });
 
 test('tries again what may get well, with a pause as long as it was asked for, and not for ever', async () => {

@@ -89,7 +89,7 @@ async function create(context: Context, desk: Desk, flags: CreateFlags): Promise
   context.out(`${made.token}\n`);
   const { record } = made;
   const until = record.expires_at === null ? '' : `, until ${formatTime(record.expires_at)}`;
-  context.say(`${record.scope}, ${placeOf(record)}${until}. It is not told again.\n`);
+  context.say(`Told this once: a token of scope ${record.scope} for ${placeOf(record)}${until}.\n`);
 }
 
 function placeOf({ space, project }: DescribedToken): string {

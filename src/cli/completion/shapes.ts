@@ -45,7 +45,7 @@ export async function shapeOf(name: string, context: Context): Promise<CommandSh
   const command = new Command(name).summary(entry.summary);
   (await entry.load()).define(command, context);
   command
-    .option('--dir <path>', 'the project folder')
+    .option('--dir <path>', entry.folder ?? 'the project folder')
     .option('-q, --quiet', 'say nothing but data and errors');
   return describe(command);
 }
