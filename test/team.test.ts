@@ -30,7 +30,7 @@ function type(on: Sandbox, lines: string) {
   return { stdout, stderr };
 }
 
-test('its commands take a stranger to a team’s collector', async () => {
+test('its commands take a stranger to a team’s collector', { timeout: 180_000 }, async () => {
   const [server, ada, bob, eve] = [machine({ git: false }), machine(), machine(), machine({ git: false })];
   const port = await freePort();
   // The folder and the port are this test's own; nothing else of the page is changed.
@@ -55,8 +55,12 @@ test('its commands take a stranger to a team’s collector', async () => {
       .replaceAll('BOBS_TOKEN', tokens[1] ?? '')
       .replaceAll('EVES_TOKEN', tokens[2] ?? '');
 
+  const exported = block('ada').split('\n')[0] ?? '';
   ada.write('train.py', block('ada: train.py'));
   expect(type(ada, given(block('ada'))).stderr).toContain('1 run');
+  expect(type(ada, given(`${exported}\n${block('ada, live')}`)).stderr).toMatch(
+    new RegExp(`pushed to team as it goes: http://127.0.0.1:${port}/runs/[a-z2-7]{12}\\n`),
+  );
   const reproduced = type(bob, given(block('bob')));
   expect(reproduced.stdout).toContain('first');
   const runs = JSON.parse(type(eve, given(block('eve'))).stdout) as {
@@ -67,8 +71,9 @@ test('its commands take a stranger to a team’s collector', async () => {
   expect(runs.map(({ status, project }) => [status, project])).toEqual([
     ['completed', 'demo'],
     ['completed', 'demo'],
+    ['completed', 'demo'],
   ]);
-  expect(runs.map(({ name }) => name)).toContain('first');
+  expect(runs.map(({ name }) => name)).toEqual(expect.arrayContaining(['first', 'second']));
   const refused = spawnSync(
     'curl',
     [

@@ -30,7 +30,9 @@ export async function checkRemotes(context: Context, project: Project): Promise<
         error instanceof WaddleError
           ? error
           : { message: String(error), hint: 'waddle remote test tells more.' };
-      findings.push({ check, state: 'warning', message: `${name} does not let us in: ${message}`, hint });
+      // What a collector itself said does not name it.
+      const told = /https?:/.test(message) ? `${remote.name}: ${message}` : `${name}: ${message}`;
+      findings.push({ check, state: 'warning', message: told, hint });
     }
   }
   const left = unfinishedRuns(project.layout);

@@ -11,7 +11,7 @@ import type { Layout } from '../journal/layout.ts';
 import type { Context, Project } from './context.ts';
 import { inert } from './inert.ts';
 import { CLI_FILE } from './program-files.ts';
-import { chooseRemote } from './remotes.ts';
+import { chooseRemote, showAddress } from './remotes.ts';
 
 export interface LiveState {
   remote: string;
@@ -71,7 +71,7 @@ export interface LivePush {
 }
 
 /**
- * Begins to push a run. Where the remote is not to be had is told in the end, not here.
+ * Begins to push a run, and says where it can be watched. Where the remote is not to be had is told in the end, not here.
  * @throws WaddleError where there is no such remote
  */
 export function startLivePush(
@@ -89,6 +89,9 @@ export function startLivePush(
     state: 'pushing',
     message: 'it had no time yet',
   });
+  const shown = showAddress(remote.url);
+  const where = /^https?:/.test(remote.url) ? new URL(`runs/${run}`, shown).href : shown;
+  context.say(`waddle: pushed to ${inert(remote.name)} as it goes: ${where}\n`);
   let failure: string | undefined;
   const words = ['__push', '--dir', layout.project, '--run', run, '--pid', String(process.pid)];
   if (named !== undefined) words.push('--remote', named);
@@ -118,7 +121,7 @@ export function startLivePush(
       }
       if (state === null) return '';
       const goes =
-        state.state === 'stopped' || failure !== undefined ? '' : ', it is tried again for ten minutes';
+        state.state === 'stopped' || failure !== undefined ? '' : '; it is tried again for ten minutes';
       return `waddle: not all of it is pushed to ${inert(remote.name)}: ${inert(failure ?? state.message)}${goes}; waddle push ${run} catches up\n`;
     },
   };
