@@ -8,6 +8,8 @@ const measured = readCosts();
 const costs = costsOf(measured);
 /** How far a share of a processor may be from the measured one: arrivals are by chance. */
 const AGREES = 1.2;
+/** The measured load so many times, on as many machines: chance evens out. */
+const MACHINES_OF_EACH = 10;
 
 const asked = ({ parts }: Report, name: string) =>
   parts.find((part) => part.name === name)?.asked ?? Number.NaN;
@@ -23,14 +25,16 @@ describe('the simulation', () => {
   it('asks of each processor what the measured loads did', () => {
     for (const figures of [measured.large, measured.small] as TeamFigures[]) {
       const load = {
-        samples: figures.samples / figures.seconds,
+        samples: (MACHINES_OF_EACH * figures.samples) / figures.seconds,
         samplesOfPiece: figures.samples / figures.pieces,
         charts: 0.001,
-        runs: 8,
-        spaces: 1,
+        runs: 8 * MACHINES_OF_EACH,
+        spaces: MACHINES_OF_EACH,
       };
-      const report = simulate(costs, load, { ...MACHINES, collectors: 1, postgresCores: 1 }, 1);
-      const collector = asked(report, 'collectors, answering') * (costs.intake.sample > 0 ? 2 : 1);
+      const parts = { collectors: MACHINES_OF_EACH, postgresCores: MACHINES_OF_EACH };
+      const report = simulate(costs, load, { ...MACHINES, ...parts }, 1);
+      const taking = costs.intake.sample > 0 ? asked(report, 'collectors, taking in') : 0;
+      const collector = asked(report, 'collectors, answering') + taking;
       for (const [simulated, real] of [
         [collector, figures.collector_s / figures.seconds],
         [asked(report, 'PostgreSQL, cores'), figures.postgres_s / figures.seconds],
