@@ -1,3 +1,5 @@
+import type { DirectAccess } from './direct-access.ts';
+
 /**
  * Objects by key, whole and never changed: what a shared folder and an S3 bucket have in common. A key is a relative path
  * of harmless names.
@@ -12,6 +14,8 @@ export interface ObjectStore {
   /** Bytes; null where there is no such object. */
   head(key: string): Promise<number | null>;
   delete(key: string): Promise<void>;
+  /** Where clients may go to the objects themselves. */
+  readonly direct?: DirectAccess | null;
 }
 
 /** Whether a key may be used: no part of it leads out of the store or hides in it. */

@@ -6,7 +6,7 @@ import { AwsClient } from 'aws4fetch';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import type { TestS3 } from '../../test/support/s3.ts';
 import { sharedS3 } from '../../test/support/servers.ts';
-import { openS3Objects, presign, readS3Url, type S3Objects } from './s3-objects.ts';
+import { openS3Objects, presign, readS3Url, type S3Objects, type S3Options } from './s3-objects.ts';
 
 describe('signing', () => {
   // The example of "Authenticating Requests: Using Query Parameters (AWS Signature Version 4)" in the S3 documentation.
@@ -62,7 +62,16 @@ describe('signing', () => {
       prefix: 'some/where',
       endpoint: 'http://minio:9000',
       region: 'eu-west-1',
+      direct: false,
     });
+    const direct = (text: string) => readS3Url(`s3://team?${text}`, env).direct;
+    expect(direct('')).toBe(true);
+    expect(direct('direct=off')).toBe(false);
+    expect(direct('endpoint=https://s3.example.com')).toBe(true);
+    expect(direct('endpoint=http://minio:9000&direct=https://s3.example.com')).toEqual({
+      endpoint: 'https://s3.example.com',
+    });
+    expect(() => direct('direct=perhaps')).toThrow(/not understood/);
     expect(() => readS3Url('s3://', env)).toThrow(/names no bucket/);
     expect(() => readS3Url('s3://team', {})).toThrow(/no credentials/);
   });
@@ -74,8 +83,8 @@ const s3 = started as TestS3;
 
 describe.skipIf(missing !== null)(`objects in S3${missing === null ? '' : ` (${missing})`}`, () => {
   let objects: S3Objects | undefined;
-  const open = async (more: { tries?: number; timeoutMs?: number } = {}) => {
-    objects = await openS3Objects({ ...s3.options, ...more });
+  const open = async (more: Partial<S3Options> = {}) => {
+    objects = await openS3Objects({ ...s3.options, direct: true, ...more });
     return objects;
   };
   afterEach(async () => {
@@ -128,20 +137,57 @@ describe.skipIf(missing !== null)(`objects in S3${missing === null ? '' : ` (${m
     }
   });
 
-  it('are reached by whoever holds a presigned URL, and by nobody else', async () => {
+  it('are read by whoever holds a presigned address, and by nobody else', async () => {
     const store = await open();
     const bytes = Buffer.from('shown to one who may');
-    const sha256 = createHash('sha256').update(bytes).digest('hex');
-    const { url, headers } = await store.direct.writing('blobs/direct', { sha256, size: bytes.length }, 60);
-    const { 'content-length': size, ...sent } = headers;
-    expect(size).toBe(String(bytes.length));
-    expect((await fetch(url, { method: 'PUT', headers: sent, body: bytes })).status).toBe(200);
-    const other = { ...sent, 'x-amz-checksum-sha256': createHash('sha256').update('x').digest('base64') };
-    expect((await fetch(url, { method: 'PUT', headers: other, body: bytes })).status).toBe(403);
-    const reading = await store.direct.reading('blobs/direct', 60);
+    await store.putIfAbsent('blobs/direct', bytes);
+    await store.putIfAbsent('blobs/other', bytes);
+    const reading = (await store.direct?.reading('blobs/direct', 60)) ?? '';
     expect(await (await fetch(reading)).text()).toBe(bytes.toString());
-    expect((await fetch(reading.replace('direct', 'runs/a/b.zst'))).status).toBe(403);
-    expect((await fetch(reading.split('?')[0] ?? '')).status).toBe(403);
+    const part = await fetch(reading, { headers: { range: 'bytes=6-9' } });
+    expect([part.status, await part.text()]).toEqual([206, 'to o']);
+    const status = async (url: string, init: RequestInit = {}) => (await fetch(url, init)).status;
+    expect(await status(reading.replace('direct', 'other'))).toBe(403);
+    expect(await status(reading.replace('Expires=60', 'Expires=6000'))).toBe(403);
+    expect(await status(reading, { method: 'PUT', body: 'mine' })).toBe(403);
+    expect(await status(reading.split('?')[0] ?? '')).toBe(403);
+    const late = (await store.direct?.reading('blobs/direct', 0)) ?? '';
+    await new Promise((wake) => setTimeout(wake, 1100));
+    expect(await status(late)).toBe(403);
+    expect((await open({ direct: false })).direct).toBeNull();
+    const elsewhere = await open({ direct: { endpoint: 'https://s3.example.com' } });
+    expect(await elsewhere.direct?.reading('blobs/direct', 60)).toMatch(/^https:\/\/s3\.example\.com\//);
+  });
+
+  it('are uploaded in parts by presigned addresses, each for its own bytes', async () => {
+    const { direct } = await open();
+    if (direct === null) throw new Error('none');
+    const bytes = randomBytes(5 * 1024 * 1024 + 1000);
+    const parts = [bytes.subarray(0, 5 * 1024 * 1024), bytes.subarray(5 * 1024 * 1024)];
+    const session = await direct.begin('blobs/parts');
+    const put = async (number: number, body: Uint8Array, told = body) => {
+      const sha256 = createHash('sha256').update(told).digest('hex');
+      const asked = { number, sha256, size: told.length };
+      const { url, headers } = await direct.part('blobs/parts', session, asked, 60);
+      // fetch says how long a body is, and nothing else.
+      delete headers['content-length'];
+      return (await fetch(url, { method: 'PUT', headers, body: Buffer.from(body) })).status;
+    };
+    expect(await put(1, Buffer.from('shorter'), parts[0])).toBe(403);
+    expect(await put(2, parts[1] ?? bytes, randomBytes(1000))).toBe(403);
+    expect(await put(2, parts[1] ?? bytes)).toBe(200);
+    expect(await direct.parts('blobs/parts', session)).toMatchObject([{ number: 2, size: 1000 }]);
+    expect(await put(1, parts[0] ?? bytes)).toBe(200);
+    const come = await direct.parts('blobs/parts', session);
+    await direct.complete('blobs/parts', session, come ?? []);
+    expect((await objects?.get('blobs/parts'))?.equals(bytes)).toBe(true);
+    // What is complete nobody changes any more.
+    expect(await put(1, randomBytes(1000))).not.toBe(200);
+    expect((await objects?.get('blobs/parts'))?.equals(bytes)).toBe(true);
+    expect(await direct.parts('blobs/parts', session)).toBeNull();
+    const second = await direct.begin('blobs/none');
+    await direct.abort('blobs/none', second);
+    expect(await direct.parts('blobs/none', second)).toBeNull();
   });
 
   it('survive a server that is broken, busy, slow or cut off for a while', async () => {

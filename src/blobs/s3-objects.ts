@@ -3,19 +3,10 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { AwsClient } from 'aws4fetch';
 import { WaddleError } from '../errors/waddle-error.ts';
+import type { DirectAccess } from './direct-access.ts';
 import { isKey, type ObjectStore } from './object-store.ts';
-
-/** URLs by which somebody without rights of their own may read or write one object. */
-export interface DirectAccess {
-  /** @param seconds for how long it opens */
-  reading(key: string, seconds: number): Promise<string>;
-  /** For exactly these bytes: the store refuses others by their SHA-256 (hex). `headers` must be sent with it. */
-  writing(
-    key: string,
-    object: { sha256: string; size: number },
-    seconds: number,
-  ): Promise<{ url: string; headers: Record<string, string> }>;
-}
+import { S3Uploads, type UploadedPart } from './s3-uploads.ts';
+import { unescapeXml } from './xml-text.ts';
 
 export interface S3Options {
   bucket: string;
@@ -23,6 +14,8 @@ export interface S3Options {
   prefix: string;
   /** Of a server that is not Amazon's; the bucket then stands in the path. */
   endpoint: string | null;
+  /** Whether clients may be sent to the bucket themselves, and where they find it if not at `endpoint`. */
+  direct: boolean | { endpoint: string };
   region: string;
   credentials: { accessKeyId: string; secretAccessKey: string; sessionToken?: string | undefined };
   /** How often a request is tried that failed for a reason that may pass. */
@@ -37,7 +30,7 @@ const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 4000;
 
 /**
- * `s3://bucket/prefix?endpoint=https://…&region=…`. Throws `blobs-invalid`.
+ * `s3://bucket/prefix?endpoint=https://…&region=…&direct=…`. Throws `blobs-invalid`.
  * @param env where the credentials are looked for: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`,
  *   `AWS_REGION`, `AWS_ENDPOINT_URL_S3`
  */
@@ -62,13 +55,29 @@ export function readS3Url(text: string, env: Readonly<Record<string, string | un
       { exitCode: 2 },
     );
   }
+  const endpoint =
+    url.searchParams.get('endpoint') ?? env.AWS_ENDPOINT_URL_S3 ?? env.AWS_ENDPOINT_URL ?? null;
   return {
     bucket,
     prefix: decodeURIComponent(url.pathname).replace(/^\/+|\/+$/g, ''),
-    endpoint: url.searchParams.get('endpoint') ?? env.AWS_ENDPOINT_URL_S3 ?? env.AWS_ENDPOINT_URL ?? null,
+    endpoint,
+    direct: readDirect(url.searchParams.get('direct'), endpoint),
     region: url.searchParams.get('region') ?? env.AWS_REGION ?? env.AWS_DEFAULT_REGION ?? 'us-east-1',
     credentials: { accessKeyId, secretAccessKey, sessionToken: env.AWS_SESSION_TOKEN },
   };
+}
+
+/** Where nothing is said: an endpoint without TLS is one that only the collectors reach. */
+function readDirect(text: string | null, endpoint: string | null): S3Options['direct'] {
+  if (text === null) return endpoint === null || endpoint.startsWith('https:');
+  if (text === 'on' || text === 'off') return text === 'on';
+  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return { endpoint: text };
+  throw new WaddleError(
+    'blobs-invalid',
+    `direct=${text} is not understood`,
+    'Write direct=on, direct=off, or direct=https://host where clients find the bucket there.',
+    { exitCode: 2 },
+  );
 }
 
 export async function openS3Objects(options: S3Options): Promise<S3Objects> {
@@ -98,8 +107,10 @@ interface Sent {
 
 /** Must be closed: that ends what is on its way. */
 export class S3Objects implements ObjectStore {
-  readonly direct: DirectAccess;
+  /** Null where clients are not sent here. */
+  readonly direct: DirectAccess | null;
   readonly #options: S3Options;
+  readonly #uploads: S3Uploads;
   readonly #client: AwsClient;
   readonly #closing = new AbortController();
   /** The server knows `If-None-Match` of a PUT. */
@@ -108,22 +119,37 @@ export class S3Objects implements ObjectStore {
   constructor(options: S3Options, client: AwsClient) {
     this.#options = options;
     this.#client = client;
-    this.direct = {
-      reading: async (name, seconds) => presign(client, this.#url(name), { method: 'GET', seconds }),
-      writing: async (name, { sha256, size }, seconds) => {
+    this.#uploads = new S3Uploads((key, sent) => this.#send(key, sent));
+    this.direct = options.direct === false ? null : this.#access(options.direct);
+  }
+
+  #access(where: true | { endpoint: string }): DirectAccess {
+    const uploads = this.#uploads;
+    const at = (key: string) => {
+      const { endpoint } = where === true ? this.#options : where;
+      return objectUrl({ ...this.#options, endpoint }, checkKey(key));
+    };
+    return {
+      reading: async (key, seconds) => presign(this.#client, at(key), { method: 'GET', seconds }),
+      begin: (key) => uploads.begin(key, true),
+      part: async (key, session, { number, sha256, size }, seconds) => {
         const headers = {
           'x-amz-checksum-sha256': Buffer.from(sha256, 'hex').toString('base64'),
           'content-length': String(size),
         };
-        const url = await presign(client, this.#url(name), { method: 'PUT', seconds, headers });
-        return { url, headers };
+        const url = at(key);
+        url.searchParams.set('partNumber', String(number));
+        url.searchParams.set('uploadId', session);
+        return { url: await presign(this.#client, url, { method: 'PUT', seconds, headers }), headers };
       },
+      parts: (key, session) => uploads.parts(key, session),
+      complete: async (key, session, parts) => void (await uploads.complete(key, session, parts, false)),
+      abort: (key, session) => uploads.abort(key, session),
     };
   }
 
   #url(key: string): URL {
-    if (!isKey(key)) throw new WaddleError('key-invalid', `"${key}" is no key`, 'It is a bug in Waddle.');
-    return objectUrl(this.#options, key);
+    return objectUrl(this.#options, checkKey(key));
   }
 
   async get(key: string, start = 0, length = Number.MAX_SAFE_INTEGER): Promise<Buffer | null> {
@@ -165,42 +191,21 @@ export class S3Objects implements ObjectStore {
     return this.#put(key, bytes);
   }
 
-  /** Nothing is seen of it until it is complete. */
   async #putParts(key: string, file: string): Promise<boolean> {
-    const upload = await this.#beginUpload(key);
-    const tags: string[] = [];
+    const session = await this.#uploads.begin(key, false);
     try {
+      const parts: UploadedPart[] = [];
       for await (const piece of createReadStream(file, { highWaterMark: PART_BYTES })) {
-        const query = { partNumber: String(tags.length + 1), uploadId: upload };
-        const answer = await this.#send(key, { method: 'PUT', query, body: piece as Buffer, accept: [200] });
-        tags.push(answer.headers.get('etag') ?? '');
+        parts.push(await this.#uploads.put(key, session, parts.length + 1, piece as Buffer));
       }
-      const list = tags.map(
-        (tag, at) => `<Part><PartNumber>${at + 1}</PartNumber><ETag>${tag}</ETag></Part>`,
-      );
-      const answer = await this.#send(key, {
-        method: 'POST',
-        query: { uploadId: upload },
-        headers: {
-          'content-type': 'application/xml',
-          ...(this.#conditional ? { 'if-none-match': '*' } : {}),
-        },
-        body: `<CompleteMultipartUpload>${list.join('')}</CompleteMultipartUpload>`,
-        accept: [200, 412],
-      });
-      return answer.status === 200;
+      if (await this.#uploads.complete(key, session, parts, this.#conditional)) return true;
+      // Another was quicker; or this one was, and its answer got lost.
+      if ((await this.head(key)) !== null) return false;
+      throw new Error('S3 has lost the parts of an upload');
     } catch (error) {
-      const query = { uploadId: upload };
-      await this.#send(key, { method: 'DELETE', query, accept: [200, 204, 404] }).catch(() => undefined);
+      await this.#uploads.abort(key, session).catch(() => undefined);
       throw error;
     }
-  }
-
-  async #beginUpload(key: string): Promise<string> {
-    const answer = await this.#send(key, { method: 'POST', query: { uploads: '' }, accept: [200] });
-    const upload = /<UploadId>([^<]+)<\/UploadId>/.exec(answer.body.toString())?.[1];
-    if (upload === undefined) throw new Error('S3 began no upload');
-    return unescapeXml(upload);
   }
 
   async *list(prefix: string): AsyncGenerator<{ key: string; size: number }> {
@@ -296,6 +301,11 @@ export async function presign(
   return request.url;
 }
 
+function checkKey(key: string): string {
+  if (isKey(key)) return key;
+  throw new WaddleError('key-invalid', `"${key}" is no key`, 'It is a bug in Waddle.');
+}
+
 function bucketUrl({ bucket, endpoint, region }: Pick<S3Options, 'bucket' | 'endpoint' | 'region'>): URL {
   if (endpoint !== null) return new URL(`${endpoint.replace(/\/+$/, '')}/${bucket}`);
   const host = region === 'us-east-1' ? 's3.amazonaws.com' : `s3.${region}.amazonaws.com`;
@@ -335,13 +345,4 @@ function refusal(status: number, body: Buffer, bucket: string): Error {
     `S3 refuses (${code}, bucket ${bucket})`,
     'Check the bucket, its region and the credentials of the collector.',
   );
-}
-
-function unescapeXml(text: string): string {
-  return text
-    .replaceAll('&lt;', '<')
-    .replaceAll('&gt;', '>')
-    .replaceAll('&quot;', '"')
-    .replaceAll('&apos;', "'")
-    .replaceAll('&amp;', '&');
 }

@@ -8,7 +8,7 @@ import type { Context } from './context.ts';
 /** Null where there is no database: the collector keeps files. @throws WaddleError `blobs-missing`, `blobs-invalid` */
 export async function teamOf(
   context: Context,
-  flags: { database?: string | undefined; blobs?: string | undefined },
+  flags: { database?: string | undefined; blobs?: string | undefined; direct?: boolean | undefined },
 ): Promise<{ database: string; objects: ObjectsPlace } | null> {
   const database = flags.database ?? context.env.WADDLE_DATABASE;
   const blobs = flags.blobs ?? context.env.WADDLE_BLOBS;
@@ -36,7 +36,8 @@ export async function teamOf(
   }
   if (blobs.startsWith('s3:')) {
     const { readS3Url } = await import('../blobs/s3-objects.ts');
-    return { database, objects: { s3: readS3Url(blobs, context.env) } };
+    const options = readS3Url(blobs, context.env);
+    return { database, objects: { s3: flags.direct === false ? { ...options, direct: false } : options } };
   }
   const folder = resolve(context.cwd, blobs.replace(/^file:\/\//, ''));
   mkdirSync(folder, { recursive: true });

@@ -221,6 +221,8 @@ export async function openRemote(
       if (attempt > 1)
         context.say(`waddle: ${inert(reason)}; trying again in ${Math.ceil(waitMs / 1000)} s\n`);
     },
+    onFallback: (reason) =>
+      context.say(`waddle: ${inert(reason)}; artifacts go through the collector instead\n`),
   });
 }
 

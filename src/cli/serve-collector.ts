@@ -27,6 +27,7 @@ export interface CollectorFlags {
   behindProxy?: boolean | undefined;
   database?: string | undefined;
   blobs?: string | undefined;
+  direct?: boolean | undefined;
   allowHost?: string[] | undefined;
 }
 

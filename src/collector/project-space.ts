@@ -1,5 +1,6 @@
 import { WaddleError } from '../errors/waddle-error.ts';
 import { rootOf } from '../journal/root.ts';
+import type { DirectBlobs } from '../sync/direct-blobs.ts';
 import type {
   BlobPart,
   Comparison,
@@ -154,6 +155,31 @@ export class ProjectSpace implements Space {
   async readTrees(...asked: Parameters<Space['readTrees']>) {
     await this.#need(asked[0]);
     return this.#inner.readTrees(...asked);
+  }
+
+  get direct(): DirectBlobs | null {
+    const { direct } = this.#inner;
+    if (!direct) return null;
+    return {
+      address: async (run, sha256) =>
+        (await this.#own([run], (each) => each)).length === 0 ? null : direct.address(run, sha256),
+      begin: async (run, blob) => {
+        await this.#need(run);
+        return direct.begin(run, blob);
+      },
+      part: async (run, ...asked) => {
+        await this.#need(run);
+        return direct.part(run, ...asked);
+      },
+      finish: async (run, upload) => {
+        await this.#need(run);
+        return direct.finish(run, upload);
+      },
+      drop: async (run, upload) => {
+        await this.#need(run);
+        return direct.drop(run, upload);
+      },
+    };
   }
 
   /** It is not this one's to close. */

@@ -1,3 +1,4 @@
+import type { DirectBlobs } from '../sync/direct-blobs.ts';
 import type { BlobPart, JournalPiece, PackPart, PartResult, PieceResult, Space } from '../sync/space.ts';
 import type { Usage } from './backend.ts';
 import { samplesIn } from './piece-lines.ts';
@@ -80,6 +81,23 @@ export class QuotaSpace implements Space {
     for (const limit of this.#limits)
       counted.push({ ...limit, usage: { ...(await this.#usage(limit.project)) } });
     return new Room(counted);
+  }
+
+  get direct(): DirectBlobs | null {
+    const { direct } = this.#inner;
+    if (!direct) return null;
+    return {
+      ...direct,
+      begin: async (run, blob) => {
+        const begun = await direct.begin(run, blob);
+        // An upload counts from its beginning on, so that of two at once none passes by the other.
+        if (!begun.ok || begun.upload === null || begun.received > 0) return begun;
+        const room = await this.#room();
+        if (room.fits(0)) return begun;
+        await direct.drop(run, begun.upload);
+        return { ok: false, code: 'quota-exceeded', message: room.why };
+      },
+    };
   }
 
   compare: Space['compare'] = (...asked) => this.#inner.compare(...asked);

@@ -21,6 +21,7 @@ import {
 } from '../sync/space.ts';
 import type { OpenHome } from './backend.ts';
 import { callerOf, needScope } from './caller.ts';
+import { directRoutes } from './direct-routes.ts';
 import { guardSpace } from './guarded-space.ts';
 import type { Quota } from './registry.ts';
 
@@ -55,6 +56,7 @@ export function syncRoutes(http: FastifyInstance, options: SyncOptions): void {
     questions(scope, options);
     journals(scope, options);
     blobs(scope, options);
+    directRoutes(scope, (request, writing) => spaceFor(request, options, writing));
     trees(scope, options);
   });
 }
@@ -111,7 +113,7 @@ function questions(http: FastifyInstance, options: SyncOptions): void {
           used_bytes: usage.bytes,
         },
         encodings: ['zstd', 'gzip', COLUMNS],
-        direct: false,
+        direct: Boolean(options.home.space.direct),
       };
     },
   );

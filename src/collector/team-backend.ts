@@ -13,7 +13,7 @@ import { JournalWriter } from '../journal/writer.ts';
 import { type Database, openDatabase, openSpaceSchema } from '../postgres/database.ts';
 import { PostgresEngine } from '../postgres/engine.ts';
 import { Listener } from '../postgres/listener.ts';
-import { blobKey, TeamSpace } from '../postgres/team-space.ts';
+import { TeamSpace } from '../postgres/team-space.ts';
 import type { PackedPiece } from '../protocol/piece-frames.ts';
 import { type App, buildApp } from '../server/app.ts';
 import type { BlobSource } from '../server/blob-source.ts';
@@ -191,15 +191,16 @@ class TeamHome implements SpaceHome {
 
   #blobs(project: string | null): BlobSource {
     const { objects } = this.#options;
-    const size = (sha256: string) => this.space.blobSize(project, sha256);
+    const { blobs } = this.space;
     return {
-      size,
+      size: async (sha256) => (await blobs.find(project, sha256))?.size ?? null,
       read: async (sha256, { start, end }) => {
-        if ((await size(sha256)) === null) return null;
+        const object = (await blobs.find(project, sha256))?.object;
+        if (object === undefined) return null;
         return Readable.from(
           (async function* () {
             for (let at = start; at <= end; at += CHUNK_BYTES) {
-              const bytes = await objects.get(blobKey(sha256), at, Math.min(CHUNK_BYTES, end + 1 - at));
+              const bytes = await objects.get(object, at, Math.min(CHUNK_BYTES, end + 1 - at));
               if (bytes === null) throw new Error(`an object is gone: ${sha256}`);
               yield bytes;
             }

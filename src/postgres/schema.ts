@@ -344,6 +344,24 @@ DROP INDEX param_leaves_key;
 CREATE INDEX param_leaves_key ON param_leaves (key, type, run);
 `;
 
+/** Blobs that come directly, and what tidying looks for. */
+const SPACE_3 = `
+-- "object": where a blob lies that came directly; NULL: below blobs/sha256/.
+ALTER TABLE blobs ADD COLUMN object ${TEXT};
+CREATE INDEX blobs_sha256 ON blobs (sha256);
+CREATE INDEX blobs_object ON blobs (object) WHERE object IS NOT NULL;
+CREATE INDEX trees_object ON trees (object);
+CREATE INDEX parts_object ON parts (object);
+CREATE INDEX segments_object ON segments (object) WHERE object IS NOT NULL;
+
+-- Blobs on their way past the collectors: "session" is the store's own name for the upload of "object".
+CREATE TABLE uploads (
+  id ${TEXT} PRIMARY KEY, project ${TEXT} NOT NULL, sha256 ${TEXT} NOT NULL, size bigint NOT NULL,
+  object ${TEXT} NOT NULL UNIQUE, session ${TEXT} NOT NULL, touched_at timestamptz NOT NULL DEFAULT now(),
+  UNIQUE (project, sha256, size)
+);
+`;
+
 /** Views of the space's own tables, made once in its schema and once over the narrowed tables. */
 const VIEWS = SPACE_1.match(/CREATE VIEW [^;]*;/g)?.join('\n') ?? '';
 
@@ -394,7 +412,7 @@ SET LOCAL search_path TO $SPACE;
 `;
 
 /** Of the schema of a space; `$SPACE` and `$NARROW` stand for its names. */
-export const SPACE_MIGRATIONS: readonly string[] = [SPACE_1 + NARROW_1, SPACE_2];
+export const SPACE_MIGRATIONS: readonly string[] = [SPACE_1 + NARROW_1, SPACE_2, SPACE_3];
 
 const INSTANCE_1 = `
 -- Quotas are NULL where there is none. "samples" have been taken in.

@@ -146,6 +146,33 @@ export const BlobHeader = Type.Object({
   bytes: Count('Of the part.'),
 });
 
+const Upload = Type.String({ pattern: '^[0-9a-f]{32}$', description: 'An upload, as `begin` called it.' });
+const Url = Type.String({ description: 'Opens one object, for a short while. No token goes there.' });
+const Seconds = Type.Integer({ description: 'For how long it opens.' });
+export const AddressBody = Type.Object({ run: RunId, sha256: Sha256 });
+export const AddressAnswer = Type.Object({ url: Url, seconds: Seconds });
+export const BeginBody = Type.Object({ run: RunId, sha256: Sha256, size: Count('Of the blob.') });
+export const BeginAnswer = Type.Object({
+  ok: Type.Boolean(),
+  upload: Maybe(Type.String({ description: 'Null: the blob is there, or may not come this way.' })),
+  part_bytes: Count('Of every part but the last.'),
+  received: Count('Bytes that are there, from where it goes on.'),
+  code: Type.Optional(Type.String()),
+  message: Type.Optional(Type.String()),
+});
+export const AddressOfPartBody = Type.Object({
+  run: RunId,
+  upload: Upload,
+  number: Type.Integer({ minimum: 1, maximum: 10_000, description: 'Of the part.' }),
+  sha256: Type.String({ pattern: '^[0-9a-f]{64}$', description: 'Of the part.' }),
+});
+export const AddressOfPart = Type.Object({
+  url: Url,
+  seconds: Seconds,
+  headers: Type.Record(Type.String(), Type.String(), { description: 'Must be sent with the part.' }),
+});
+export const UploadBody = Type.Object({ run: RunId, upload: Upload });
+
 export const TreesBody = Type.Object({ run: RunId, trees: Type.Array(TreeId, { maxItems: MAX_NAMED }) });
 export const TreesAnswer = Type.Object({ missing: Type.Array(TreeId), bases: Type.Array(TreeId) });
 export const PackHeader = Type.Object({
@@ -166,17 +193,14 @@ export const TreesReadBody = Type.Object({
   ),
 });
 
-export const PartResults = Type.Object({
-  results: Type.Array(
-    Type.Object({
-      ok: Type.Boolean(),
-      received: Count('Bytes that are there, from where it goes on.'),
-      stored: Type.Boolean({ description: 'It is whole and checked.' }),
-      code: Type.Optional(Type.String()),
-      message: Type.Optional(Type.String()),
-    }),
-  ),
+export const PartResult = Type.Object({
+  ok: Type.Boolean(),
+  received: Count('Bytes that are there, from where it goes on.'),
+  stored: Type.Boolean({ description: 'It is whole and checked.' }),
+  code: Type.Optional(Type.String()),
+  message: Type.Optional(Type.String()),
 });
+export const PartResults = Type.Object({ results: Type.Array(PartResult) });
 
 export const BlobParams = Type.Object({ id: RunId, sha256: Sha256 });
 
@@ -198,4 +222,12 @@ export type TreesBody = Of<typeof TreesBody>;
 export type TreesAnswer = Of<typeof TreesAnswer>;
 export type PackHeader = Of<typeof PackHeader>;
 export type TreesReadBody = Of<typeof TreesReadBody>;
+export type AddressBody = Of<typeof AddressBody>;
+export type AddressAnswer = Of<typeof AddressAnswer>;
+export type BeginBody = Of<typeof BeginBody>;
+export type BeginAnswer = Of<typeof BeginAnswer>;
+export type AddressOfPartBody = Of<typeof AddressOfPartBody>;
+export type AddressOfPart = Of<typeof AddressOfPart>;
+export type UploadBody = Of<typeof UploadBody>;
+export type PartResult = Of<typeof PartResult>;
 export type PartResults = Of<typeof PartResults>;

@@ -24,6 +24,8 @@ const STATUS: Record<string, number> = {
   'token-not-found': 404,
   'space-not-found': 404,
   'blob-missing': 404,
+  'direct-off': 404,
+  'upload-missing': 404,
   'code-missing': 404,
   'git-failed': 404,
   'not-held': 409,

@@ -34,7 +34,7 @@ export async function takeParts<T extends { bytes: Uint8Array }>(
   return results;
 }
 
-export function refusedPart(code: PartCode, message: string, received = 0): PartResult {
+export function refusedPart(code: PartCode, message: string, received = 0): PartResult & { ok: false } {
   return { received, stored: false, ok: false, code, message };
 }
 

@@ -43,6 +43,8 @@ export interface ExchangeOptions {
   idleMs?: number | undefined;
   /** Told before each further try. */
   onRetry?: ((retry: { reason: string; waitMs: number; attempt: number }) => void) | undefined;
+  /** Told once where the collector's store could not be reached directly, and all goes through the collector. */
+  onFallback?: ((reason: string) => void) | undefined;
 }
 
 export interface Asked {

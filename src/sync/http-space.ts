@@ -13,6 +13,7 @@ import type {
   StatesAnswer,
   TreesAnswer,
 } from '../protocol/sync-schemas.ts';
+import { HttpDirect } from './http-direct.ts';
 import {
   BRISK,
   Exchange,
@@ -62,7 +63,7 @@ export async function openHttpSpace(options: HttpSpaceOptions): Promise<HttpSpac
     const hello = readHello(answer.body, exchange.place);
     const known = (['zstd', 'gzip'] as const).find((each) => hello.encodings.includes(each));
     exchange.encoding = known ?? 'identity';
-    return new HttpSpace(exchange, hello, options.retry);
+    return new HttpSpace(exchange, hello, options);
   } catch (error) {
     exchange.close();
     throw error;
@@ -91,11 +92,20 @@ export class HttpSpace implements Space {
   readonly hello: Hello;
   readonly #exchange: Exchange;
   readonly #retry: RetryRules | undefined;
+  readonly #direct: HttpDirect | null;
 
-  constructor(exchange: Exchange, hello: Hello, retry: RetryRules | undefined) {
+  constructor(exchange: Exchange, hello: Hello, options: HttpSpaceOptions) {
     this.#exchange = exchange;
     this.hello = hello;
-    this.#retry = retry;
+    this.#retry = options.retry;
+    this.#direct = hello.direct
+      ? new HttpDirect({
+          ask: (path, value) => this.#json(path, value),
+          secure: new URL(options.url).protocol === 'https:',
+          traffic: exchange.traffic,
+          ...options,
+        })
+      : null;
   }
 
   get #columns(): boolean {
@@ -184,6 +194,19 @@ export class HttpSpace implements Space {
   }
 
   async writeBlobs(parts: readonly BlobPart[]): Promise<PartResult[]> {
+    const results: (PartResult | null)[] = [];
+    for (const part of parts) results.push(await this.#writeDirectly(part));
+    const rest = await this.#writeThrough(parts.filter((_, index) => results[index] === null));
+    return results.map((result) => result ?? (rest.shift() as PartResult));
+  }
+
+  /** Null: it is to go through the collector. What fits one request needs no addresses. */
+  async #writeDirectly(part: BlobPart): Promise<PartResult | null> {
+    return part.size > MAX_BODY_BYTES && this.#direct?.on ? this.#direct.write(part) : null;
+  }
+
+  async #writeThrough(parts: readonly BlobPart[]): Promise<PartResult[]> {
+    if (parts.length === 0) return [];
     const most = Math.max(MIN_PART_BYTES, this.hello.limits.part_bytes);
     const split = parts.map((part) => {
       const pieces = [part.bytes.subarray(0, most)];
@@ -200,6 +223,11 @@ export class HttpSpace implements Space {
   }
 
   async readBlob(run: string, sha256: string, offset: number): Promise<Uint8Array | null> {
+    // Most blobs are no longer than their first piece, and need no address.
+    if (offset > 0 && this.#direct?.on) {
+      const bytes = await this.#direct.read(run, sha256, offset);
+      if (bytes !== null) return bytes;
+    }
     const { status, body } = await this.#exchange.ask({
       method: 'GET',
       path: `${SYNC_PREFIX}/runs/${run}/blobs/${sha256}`,

@@ -7,6 +7,8 @@
  * resolved to is durable.
  */
 
+import type { DirectBlobs } from './direct-blobs.ts';
+
 /** Plain bytes of whole lines, and the root of them (docs/remote.md): SHA-256, in hex, over the hashes of 1 MiB blocks. */
 export interface JournalMark {
   length: number;
@@ -203,6 +205,9 @@ export interface Space {
     have: readonly string[],
     from: ReadonlyMap<string, number>,
   ): Promise<PackPart[]>;
+
+  /** Where blobs may go past the space itself. */
+  readonly direct?: DirectBlobs | null;
 
   close(): Promise<void>;
 }

@@ -79,7 +79,8 @@ export class TestS3 {
     await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
     const endpoint = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
     const prefix = randomBytes(4).toString('hex');
-    const s3 = new TestS3(proxy, { bucket: BUCKET, prefix, endpoint, region: REGION, credentials });
+    const options = { bucket: BUCKET, prefix, endpoint, direct: false, region: REGION, credentials };
+    const s3 = new TestS3(proxy, options);
     proxy.on('request', (incoming: IncomingMessage, response: ServerResponse) => {
       s3.requests += 1;
       const done = s3.meddle(incoming, response);
@@ -188,7 +189,12 @@ async function gate(incoming: IncomingMessage, response: ServerResponse, at: URL
     return refuse('BadDigest');
   }
   const onward = new URL(at.pathname, `http://127.0.0.1:${port}`);
-  if (!at.searchParams.has('X-Amz-Signature')) {
+  if (at.searchParams.has('X-Amz-Signature')) {
+    for (const name of ['partNumber', 'uploadId']) {
+      const value = at.searchParams.get(name);
+      if (value !== null) onward.searchParams.set(name, value);
+    }
+  } else {
     // moto reads it without its escapes.
     for (const [key, value] of at.searchParams) if (key !== 'prefix') onward.searchParams.set(key, value);
     const prefix = at.searchParams.get('prefix') ?? '';
@@ -215,7 +221,12 @@ async function gate(incoming: IncomingMessage, response: ServerResponse, at: URL
     const text = bytes.toString().replaceAll(/<Contents>\s*<Key>([^<]*)<\/Key>.*?<\/Contents>/gs, outside);
     bytes = Buffer.from(text);
   }
-  return response.writeHead(answer.status, { 'content-length': bytes.length }).end(bytes);
+  const told: Record<string, string | number> = { 'content-length': bytes.length };
+  for (const name of ['etag', 'content-range']) {
+    const value = answer.headers.get(name);
+    if (value !== null) told[name] = value;
+  }
+  return response.writeHead(answer.status, told).end(bytes);
 }
 
 /** Signature Version 4, of a presigned URL or of a header. */

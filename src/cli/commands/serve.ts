@@ -31,6 +31,7 @@ interface Options {
   tlsCert?: string;
   tlsKey?: string;
   log?: 'json' | 'text';
+  direct?: boolean;
   behindProxy?: boolean;
   allowHost?: string[];
 }
@@ -59,6 +60,7 @@ export function define(command: Command, context: Context): void {
       'of a collector: keep what is known in this PostgreSQL (default: files in its folder)',
     )
     .option('--blobs <place>', 'with --database: keep what is large in s3://bucket/prefix, or in this folder')
+    .option('--no-direct', 'with --blobs s3://: artifacts go through the collector, never straight to S3')
     .option('--tls-cert <file>', 'of a collector: speak TLS with this certificate (PEM, with its chain)')
     .option('--tls-key <file>', "of a collector: the certificate's key")
     .option('--behind-proxy', 'of a collector: believe X-Forwarded-For and X-Forwarded-Proto')
