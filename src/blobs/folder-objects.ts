@@ -1,10 +1,10 @@
 /** Objects as files of a folder: a shared disk, the target of an rsync, a mounted bucket. */
 import { randomBytes } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, type Stats } from 'node:fs';
 import { link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isSystemError, WaddleError } from '../errors/waddle-error.ts';
-import { isKey, type ObjectStore } from './object-store.ts';
+import { isKey, type ListedObject, type ObjectStore } from './object-store.ts';
 
 /** Left by a writer that was killed; passed over by every list. */
 const TEMPORARY = '.tmp-';
@@ -81,12 +81,12 @@ export class FolderObjects implements ObjectStore {
     }
   }
 
-  async *list(prefix: string): AsyncGenerator<{ key: string; size: number }> {
+  async *list(prefix: string): AsyncGenerator<ListedObject> {
     const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
     yield* this.#walk(folder, prefix);
   }
 
-  async *#walk(folder: string, prefix: string): AsyncGenerator<{ key: string; size: number }> {
+  async *#walk(folder: string, prefix: string): AsyncGenerator<ListedObject> {
     let entries: Awaited<ReturnType<typeof namesIn>>;
     try {
       entries = await namesIn(join(this.#folder, folder));
@@ -99,15 +99,19 @@ export class FolderObjects implements ObjectStore {
       if (!isKey(key) || !(key.startsWith(prefix) || prefix.startsWith(`${key}/`))) continue;
       if (isFolder) yield* this.#walk(`${key}/`, prefix);
       else {
-        const size = await this.head(key);
-        if (size !== null) yield { key, size };
+        const stats = await this.#stat(key);
+        if (stats !== null) yield { key, size: stats.size, modified: stats.mtimeMs };
       }
     }
   }
 
   async head(key: string): Promise<number | null> {
+    return (await this.#stat(key))?.size ?? null;
+  }
+
+  async #stat(key: string): Promise<Stats | null> {
     try {
-      return (await stat(this.#path(key))).size;
+      return await stat(this.#path(key));
     } catch (error) {
       if (isSystemError(error, 'ENOENT', 'ENOTDIR')) return null;
       throw error;

@@ -1,5 +1,13 @@
 import type { DirectAccess } from './direct-access.ts';
 
+export interface ListedObject {
+  key: string;
+  /** Bytes. */
+  size: number;
+  /** When it was put, in epoch milliseconds. */
+  modified: number;
+}
+
 /**
  * Objects by key, whole and never changed: what a shared folder and an S3 bucket have in common. A key is a relative path
  * of harmless names.
@@ -9,13 +17,14 @@ export interface ObjectStore {
   putIfAbsent(key: string, content: Uint8Array | { file: string }): Promise<boolean>;
   /** Bytes from `start` on, at most `length`; null where there is no such object. */
   get(key: string, start?: number, length?: number): Promise<Uint8Array | null>;
-  /** Keys with that beginning and the objects' sizes, in order of key. */
-  list(prefix: string): AsyncIterable<{ key: string; size: number }>;
+  /** Objects whose keys have that beginning, in order of key. */
+  list(prefix: string): AsyncIterable<ListedObject>;
   /** Bytes; null where there is no such object. */
   head(key: string): Promise<number | null>;
   delete(key: string): Promise<void>;
   /** Where clients may go to the objects themselves. */
   readonly direct?: DirectAccess | null;
+  close?(): Promise<void>;
 }
 
 /** Whether a key may be used: no part of it leads out of the store or hides in it. */

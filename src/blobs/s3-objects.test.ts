@@ -111,9 +111,10 @@ describe.skipIf(missing !== null)(`objects in S3${missing === null ? '' : ` (${m
     expect(await store.head('runs/none')).toBeNull();
     const listed = await Array.fromAsync(store.list('runs/'));
     expect(listed).toEqual([
-      { key: 'runs/a/b.zst', size: 10_000 },
-      { key: 'runs/b', size: 0 },
+      { key: 'runs/a/b.zst', size: 10_000, modified: expect.any(Number) },
+      { key: 'runs/b', size: 0, modified: expect.any(Number) },
     ]);
+    for (const { modified } of listed) expect(Math.abs(Date.now() - modified)).toBeLessThan(60_000);
     await store.delete('runs/b');
     await store.delete('runs/b');
     expect(await store.head('runs/b')).toBeNull();

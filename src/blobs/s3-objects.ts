@@ -4,7 +4,7 @@ import { stat } from 'node:fs/promises';
 import type { AwsClient } from 'aws4fetch';
 import { WaddleError } from '../errors/waddle-error.ts';
 import type { DirectAccess } from './direct-access.ts';
-import { isKey, type ObjectStore } from './object-store.ts';
+import { isKey, type ListedObject, type ObjectStore } from './object-store.ts';
 import { S3Uploads, type UploadedPart } from './s3-uploads.ts';
 import { unescapeXml } from './xml-text.ts';
 
@@ -208,7 +208,7 @@ export class S3Objects implements ObjectStore {
     }
   }
 
-  async *list(prefix: string): AsyncGenerator<{ key: string; size: number }> {
+  async *list(prefix: string): AsyncGenerator<ListedObject> {
     const before = this.#options.prefix === '' ? '' : `${this.#options.prefix}/`;
     for (let token: string | undefined; ; ) {
       const query: Record<string, string> = {
@@ -222,7 +222,8 @@ export class S3Objects implements ObjectStore {
         const key = /<Key>([^<]*)<\/Key>/.exec(entry)?.[1] ?? '';
         const size = /<Size>(\d+)<\/Size>/.exec(entry)?.[1];
         const name = decodeURIComponent(unescapeXml(key).replaceAll('+', ' '));
-        yield { key: name.slice(before.length), size: Number(size) };
+        const modified = Date.parse(/<LastModified>([^<]+)<\/LastModified>/.exec(entry)?.[1] ?? '');
+        yield { key: name.slice(before.length), size: Number(size), modified };
       }
       const next = /<NextContinuationToken>([^<]+)<\/NextContinuationToken>/.exec(text)?.[1];
       if (next === undefined) return;

@@ -12,6 +12,7 @@ import type { Event } from '../events/schema.ts';
 import { JournalWriter } from '../journal/writer.ts';
 import { type Database, openDatabase, openSpaceSchema } from '../postgres/database.ts';
 import { PostgresEngine } from '../postgres/engine.ts';
+import { GarbageChore } from '../postgres/garbage-chore.ts';
 import { Listener } from '../postgres/listener.ts';
 import { TeamSpace } from '../postgres/team-space.ts';
 import type { PackedPiece } from '../protocol/piece-frames.ts';
@@ -76,6 +77,7 @@ export async function openTeamBackend(url: string, place: ObjectsPlace, parts: T
     await close();
     throw error;
   }
+  const chore = new GarbageChore(database, objects, parts.bug);
   return {
     registry,
     open: async (name, doors) => {
@@ -95,7 +97,10 @@ export async function openTeamBackend(url: string, place: ObjectsPlace, parts: T
       await database.transaction(null, (session) => session.rows('SELECT 1'));
       if (!intake.alive) throw new Error('the thread that takes in is not there');
     },
-    close,
+    async close() {
+      await chore.close();
+      await close();
+    },
   };
 }
 

@@ -8,7 +8,7 @@ import { closeSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeF
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { deflateSync } from 'node:zlib';
-import { WaddleError } from '../errors/waddle-error.ts';
+import { isSystemError, WaddleError } from '../errors/waddle-error.ts';
 import { commitContent } from './commit.ts';
 import { pinTree } from './refs.ts';
 import { type Environment, firstLine, type Git, type GitResult, runGit, storeRefuses } from './run-git.ts';
@@ -58,13 +58,15 @@ const tolerated = '--strict=zeroPaddedFilemode=ignore,nullSha1=ignore';
 /** Longest that git may take over one pack (ms), and the memory it may take on arrival (bytes). */
 const PACK_MS = 600_000;
 const TAKE_MEMORY = 2 * 1024 ** 3;
+/** How often a pack is made that others keep removing. */
+const MAX_TRIES = 8;
 
 /**
  * Writes a pack of `tree` to `file`: what it has beyond the tree `base`, which both sides have; all of it where that is
  * null. Nothing is written into the repository.
  * Errors: `pack-failed`.
  */
-export async function makeCodePack(options: {
+async function makeCodePack(options: {
   gitDir: string;
   tree: string;
   base: string | null;
@@ -88,6 +90,19 @@ export async function makeCodePack(options: {
     closeSync(output);
     await rm(own, { force: true });
     await rm(objectDir, { recursive: true, force: true });
+  }
+}
+
+/** Opens a pack that is there, perhaps made for somebody else, or makes it first. The file must be closed. */
+export async function openCodePack(options: Parameters<typeof makeCodePack>[0]): Promise<number> {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return openSync(options.file, 'r');
+    } catch (error) {
+      if (!isSystemError(error, 'ENOENT') || tries === MAX_TRIES) throw error;
+    }
+    // Whoever has read it to its end removes it: of two that read it at once the other makes it again.
+    await makeCodePack(options);
   }
 }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ObjectStore } from '../blobs/object-store.ts';
 import { segmentName } from '../sync/bucket-keys.ts';
 import type { Database } from './database.ts';
+import { PutObjects } from './put-objects.ts';
 import { packSegment, unpackSegment } from './segments.ts';
 
 /** Packed bytes of a journal in the database, from which on they become an object. */
@@ -53,8 +54,10 @@ export async function compactSegments(
       const at = Number(group[0]?.at);
       const hash = createHash('sha256').update(bytes).digest('hex');
       const object = `${folder}/${writer}/${segmentName(at, bytes.length, hash)}`;
-      await objects.putIfAbsent(object, packSegment(bytes));
+      const put = new PutObjects(objects);
+      await put.put(object, packSegment(bytes));
       await database.transaction(space, async (session) => {
+        if (!(await put.hold(session))) throw new Error('the object was taken away');
         const gone = await session.rows(
           'DELETE FROM segments WHERE received = $1 AND object IS NULL AND at = ANY($2) RETURNING length(body) AS n',
           [id, group.map((row) => row.at)],

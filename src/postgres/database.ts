@@ -22,7 +22,14 @@ export interface DatabaseOptions {
 /** Schema of what all spaces share. */
 const INSTANCE = 'waddle';
 /** Locks of ours, by what they lock. */
-export const LOCK = { migrate: 0x77_61_64_00, run: 0x77_61_64_01, receive: 0x77_61_64_02 } as const;
+export const LOCK = {
+  migrate: 0x77_61_64_00,
+  run: 0x77_61_64_01,
+  receive: 0x77_61_64_02,
+  object: 0x77_61_64_03,
+  garbage: 0x77_61_64_04,
+  names: 0x77_61_64_05,
+} as const;
 const NAME = /^[a-z0-9][a-z0-9_-]{0,47}$/;
 
 /** PostgreSQL as every collector shares it; must be closed. */

@@ -430,5 +430,10 @@ CREATE TABLE tokens (
 CREATE TABLE secrets (name ${TEXT} PRIMARY KEY, value bytea NOT NULL);
 `;
 
+/** What is done now and then, by one of the collectors. */
+const INSTANCE_2 = `
+CREATE TABLE chores (name ${TEXT} PRIMARY KEY, done_at timestamptz NOT NULL);
+`;
+
 /** Of the schema `waddle`, which all spaces share. */
-export const INSTANCE_MIGRATIONS: readonly string[] = [INSTANCE_1];
+export const INSTANCE_MIGRATIONS: readonly string[] = [INSTANCE_1, INSTANCE_2];

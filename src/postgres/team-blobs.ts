@@ -8,6 +8,7 @@ import type { Begun, DirectBlobs } from '../sync/direct-blobs.ts';
 import { type BlobMark, type BlobPart, MAX_BODY_BYTES, type PartResult } from '../sync/space.ts';
 import type { Database, Session } from './database.ts';
 import { ownerOf } from './owners.ts';
+import { holdNames, PutObjects } from './put-objects.ts';
 import { TeamParts } from './team-parts.ts';
 import { OPEN_SECONDS, TeamUploads } from './team-uploads.ts';
 
@@ -98,8 +99,7 @@ export class TeamBlobs {
     const arriving = { project, name: blobName(part), size };
     const arrived = await this.#parts.put(arriving, offset, bytes, async (file, hash) => {
       if (hash !== sha256) return false;
-      await this.#options.objects.putIfAbsent(blobKey(sha256), { file });
-      await this.#noteBlob(project, { sha256, size }, manifest ? await readFile(file) : null);
+      await this.#putBlob(project, { sha256, size }, file, manifest ? membersOf(await readFile(file)) : []);
       return true;
     });
     if (!arrived.ok) return refusedPart('part-offset', arrived.message, arrived.received);
@@ -108,10 +108,17 @@ export class TeamBlobs {
     return { ok: true, received: arrived.received, stored: arrived.whole === true };
   }
 
-  /** The blob is there: for every run of the project that names it. */
-  async #noteBlob(project: string, blob: BlobMark, manifest: Buffer | null): Promise<void> {
-    const members = manifest === null ? [] : membersOf(manifest);
-    await this.#write((session) => this.#insert(session, project, blob, null, members));
+  /** From then on the blob is there for every run of the project that names it. */
+  async #putBlob(project: string, blob: BlobMark, file: string, members: readonly BlobMark[]): Promise<void> {
+    for (let held = false; !held; ) {
+      const put = new PutObjects(this.#options.objects);
+      await put.put(blobKey(blob.sha256), { file });
+      held = await this.#write(async (session) => {
+        if (!(await put.hold(session))) return false;
+        await this.#insert(session, project, blob, null, members);
+        return true;
+      });
+    }
   }
 
   /** False where it was there. */
@@ -122,6 +129,7 @@ export class TeamBlobs {
     object: string | null,
     members: readonly BlobMark[],
   ): Promise<boolean> {
+    await holdNames(session, this.#options.space, 'shared');
     const fresh = await session.change(
       'INSERT INTO blobs (project, sha256, size, object) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING',
       [project, sha256, size, object],

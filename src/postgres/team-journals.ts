@@ -18,6 +18,7 @@ import {
   type ReadPiece,
 } from '../sync/space.ts';
 import { type Database, LOCK, lockNumber, type Session } from './database.ts';
+import { holdNames, PutObjects } from './put-objects.ts';
 import { packSegment, unpackSegment } from './segments.ts';
 
 /** A packed piece up to this size stays in the database: a request to S3 costs more than it does. */
@@ -73,13 +74,13 @@ export class TeamJournals {
         (session) => this.#plan(session, pieces),
         'snapshot',
       );
+      const put = new PutObjects(this.#objects);
       for (const growth of plan.growths) {
-        for (const { object, body } of growth.segments) {
-          if (object !== null) await this.#objects.putIfAbsent(object, body);
-        }
+        for (const { object, body } of growth.segments) if (object !== null) await put.put(object, body);
       }
-      if (plan.growths.length === 0 || (await this.#commit(plan.growths, plan.runs))) return plan.results;
-      // Somebody else brought something of the same journals meanwhile: look again.
+      if (plan.growths.length === 0 || (await this.#commit(plan.growths, plan.runs, put)))
+        return plan.results;
+      // Somebody else brought something of the same journals meanwhile, or took an object away: look again.
       if (tries === 8) throw new Error('the journals change too fast');
     }
   }
@@ -198,8 +199,10 @@ export class TeamJournals {
   }
 
   /** False where a journal is not as it was planned for. */
-  async #commit(growths: readonly Growth[], runs: readonly RunFacts[]): Promise<boolean> {
+  async #commit(growths: readonly Growth[], runs: readonly RunFacts[], put: PutObjects): Promise<boolean> {
     const done = await this.#database.transaction(this.#space, async (session) => {
+      await holdNames(session, this.#space, 'shared');
+      if (!(await put.hold(session))) return false;
       // In one order, so that two never wait for each other.
       const names = [...new Set(growths.map(({ known }) => lockNumber(this.#space, 'received', known.run)))];
       for (const name of names.sort((a, b) => a - b)) {

@@ -12,6 +12,7 @@ import { isTreeId } from '../sync/journal-facts.ts';
 import type { PackPart, PartCode, PartResult } from '../sync/space.ts';
 import type { Database, Session } from './database.ts';
 import { ownerOf } from './owners.ts';
+import { holdNames, PutObjects } from './put-objects.ts';
 import { TeamParts } from './team-parts.ts';
 
 const MAX_BASES = 50;
@@ -115,23 +116,50 @@ export class TeamTrees {
       const fault = await this.#takePack(project, part, file);
       if (fault !== null) return fault;
       const object = `trees/${projectName(project)}/${tree}.${base ?? 'none'}.pack`;
-      await this.#options.objects.putIfAbsent(object, { file });
-      await this.#write(async (session) => {
+      const noted = await this.#putTree({ project, tree, base, size, object }, file);
+      return noted ? ('taken' as const) : baseMissing(base);
+    });
+    if (!arrived.ok) return refusedPart('part-offset', arrived.message, arrived.received);
+    if (arrived.whole === null) return { ok: true, received: arrived.received, stored: false };
+    if (arrived.whole === 'taken') return { ok: true, received: size, stored: true };
+    return refusedPart(arrived.whole.code, arrived.whole.message);
+  }
+
+  /** False where the base has gone meanwhile. */
+  async #putTree(
+    {
+      project,
+      tree,
+      base,
+      size,
+      object,
+    }: { project: string; tree: string; base: string | null; size: number; object: string },
+    file: string,
+  ): Promise<boolean> {
+    for (;;) {
+      const put = new PutObjects(this.#options.objects);
+      await put.put(object, { file });
+      const noted = await this.#write(async (session) => {
+        await holdNames(session, this.#options.space, 'shared');
+        if (!(await put.hold(session))) return null;
         await session.change(
-          'INSERT INTO trees (project, tree, base, size, object) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING',
+          `INSERT INTO trees (project, tree, base, size, object) SELECT $1, $2, $3, $4, $5
+           WHERE $3::text IS NULL OR EXISTS (SELECT 1 FROM trees WHERE project = $1 AND tree = $3)
+           ON CONFLICT DO NOTHING`,
           [project, tree, base, size, object],
         );
         await session.change(
           `UPDATE owners o SET digest = NULL FROM tree_names n WHERE n.tree = $2 AND n.run = o.run AND o.project = $1`,
           [project, tree],
         );
+        const there = await session.rows('SELECT 1 FROM trees WHERE project = $1 AND tree = $2', [
+          project,
+          tree,
+        ]);
+        return there.length > 0;
       });
-      return 'taken' as const;
-    });
-    if (!arrived.ok) return refusedPart('part-offset', arrived.message, arrived.received);
-    if (arrived.whole === null) return { ok: true, received: arrived.received, stored: false };
-    if (arrived.whole === 'taken') return { ok: true, received: size, stored: true };
-    return refusedPart(arrived.whole.code, arrived.whole.message);
+      if (noted !== null) return noted;
+    }
   }
 
   /** Has git check the pack, in a repository of this machine. Null where it is right. */
@@ -143,7 +171,7 @@ export class TeamTrees {
     const { env, scratch } = this.#options;
     const gitDir = await openPrivateRepository(join(scratch, projectName(project), 'git'), format);
     if (base !== null && !(await this.#treesOf(project).fetch(gitDir, project, base))) {
-      return { code: 'pack-base-missing', message: `the tree ${base} is not here` };
+      return baseMissing(base);
     }
     try {
       await takeCodePack({ gitDir, tree, base, file, env });
@@ -188,4 +216,8 @@ export class TeamTrees {
     for (const tree of trees) await this.#treesOf(project).fetch(gitDir, project, tree);
     return gitDir;
   }
+}
+
+function baseMissing(base: string | null): { code: PartCode; message: string } {
+  return { code: 'pack-base-missing', message: `the tree ${base} is not here` };
 }

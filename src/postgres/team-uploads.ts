@@ -219,6 +219,24 @@ export class TeamUploads {
   }
 }
 
+/** Gives up uploads that nobody has gone on with for so many seconds; tells how many. What is left of them is garbage. */
+export async function letGoOfUploads(
+  database: Database,
+  objects: ObjectStore,
+  space: string,
+  seconds: number,
+  dry: boolean,
+): Promise<number> {
+  const old = "uploads WHERE touched_at < now() - $1 * interval '1 second'";
+  const rows = await database.transaction(space, (session) =>
+    session.rows(dry ? `SELECT * FROM ${old}` : `DELETE FROM ${old} RETURNING *`, [seconds]),
+  );
+  // Where clients may not go there any more, the bucket's own rules end what had begun.
+  if (!dry)
+    for (const { object, session } of rows.map(uploadOf)) await objects.direct?.abort(object, session);
+  return rows.length;
+}
+
 /** Bytes from the beginning on that have come. */
 function receivedOf({ size }: BlobMark, parts: readonly UploadedPart[]): number {
   let received = 0;

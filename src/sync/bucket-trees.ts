@@ -1,9 +1,9 @@
 /** Code in a bucket: packs, which only git can open. A repository on this machine opens them, and makes those that are asked for. */
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { closeSync, fstatSync, mkdirSync, readSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ObjectStore } from '../blobs/object-store.ts';
-import { formatOf, makeCodePack, takeCodePack } from '../git/code-pack.ts';
+import { formatOf, openCodePack, takeCodePack } from '../git/code-pack.ts';
 import { openPrivateRepository } from '../git/private-repository.ts';
 import type { Environment } from '../git/run-git.ts';
 import { refusedPart } from './call.ts';
@@ -88,17 +88,16 @@ export class BucketTrees {
     const known = new Set(await treesIn(gitDir, candidates, this.#env));
     const base = candidates.find((each) => known.has(each)) ?? null;
     const path = join(this.#scratch, 'packs', `${tree}.${base ?? 'none'}.pack`);
-    if (!existsSync(path)) await makeCodePack({ gitDir, tree, base, file: path, env: this.#env });
-    const handle = await open(path, 'r');
+    const fd = await openCodePack({ gitDir, tree, base, file: path, env: this.#env });
     try {
-      const { size } = await handle.stat();
+      const { size } = fstatSync(fd);
       const from = Math.min(offset, size);
       const bytes = Buffer.allocUnsafe(Math.min(size - from, MAX_BODY_BYTES));
-      await handle.read(bytes, 0, bytes.length, from);
+      readSync(fd, bytes, 0, bytes.length, from);
       if (from + bytes.length >= size) rmSync(path, { force: true });
       return { run, tree, base, format, size, offset: from, bytes };
     } finally {
-      await handle.close();
+      closeSync(fd);
     }
   }
 
@@ -111,7 +110,8 @@ export class BucketTrees {
     if (base !== null && !(await this.fetch(gitDir, project, base, depth + 1))) return false;
     const folder = join(this.#scratch, 'packs');
     mkdirSync(folder, { recursive: true });
-    const file = join(folder, `${tree}.taken`);
+    // Of two that fetch it at once each has a file of its own.
+    const file = join(folder, `${tree}.${randomBytes(4).toString('hex')}.taken`);
     try {
       writeFileSync(file, '');
       for (let at = 0; at < size; at += CHUNK_BYTES) {

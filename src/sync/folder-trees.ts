@@ -4,16 +4,15 @@ import {
   closeSync,
   existsSync,
   fstatSync,
-  openSync,
+  futimesSync,
   readdirSync,
   readSync,
   rmSync,
   statSync,
-  utimesSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { WaddleError } from '../errors/waddle-error.ts';
-import { formatOf, makeCodePack, takeCodePack } from '../git/code-pack.ts';
+import { formatOf, openCodePack, takeCodePack } from '../git/code-pack.ts';
 import { openPrivateRepository } from '../git/private-repository.ts';
 import { listPinned, pinTree } from '../git/refs.ts';
 import type { Environment } from '../git/run-git.ts';
@@ -141,15 +140,12 @@ export class FolderTrees {
     const base = candidates.find((each) => known.has(each)) ?? null;
     const packs = join(layout.root, 'cache', 'packs');
     const path = join(packs, `${this.#name}-${tree}.${base ?? 'none'}.pack`);
-    if (!existsSync(path)) {
-      sweep(packs);
-      await makeCodePack({ gitDir, tree, base, file: path, env });
-    }
-    const fd = openSync(path, 'r');
+    if (!existsSync(path)) sweep(packs);
+    const fd = await openCodePack({ gitDir, tree, base, file: path, env });
     try {
       const { size } = fstatSync(fd);
       const now = new Date();
-      utimesSync(path, now, now);
+      futimesSync(fd, now, now);
       const from = Math.min(Math.max(0, offset), size);
       const bytes = Buffer.allocUnsafe(Math.min(size - from, room, MAX_BODY_BYTES));
       const count = readSync(fd, bytes, 0, bytes.length, from);
