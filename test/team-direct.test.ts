@@ -13,6 +13,7 @@ import { type HttpSpace, openHttpSpace } from '../src/sync/http-space.ts';
 import { makeTeam, type Team } from '../src/sync/sync-fixture.ts';
 import { transfer } from '../src/sync/transfer.ts';
 import { testRun } from './collector-fixture.ts';
+import { BUILT_INTAKE } from './support/collector-home.ts';
 import { describeTeam } from './support/describe-postgres.ts';
 import type { TestS3 } from './support/s3.ts';
 import { freePort } from './support/sandbox.ts';
@@ -47,7 +48,8 @@ await describeTeam('artifacts directly', async (postgres) => {
       tries: 3,
       ...options,
     };
-    backend = await openTeamBackend(url, { s3: settings }, teamParts({ env: process.env, bug }));
+    const parts = { ...teamParts({ env: process.env, bug }), intake: BUILT_INTAKE };
+    backend = await openTeamBackend(url, { s3: settings }, parts);
     server = await startCollector({
       backend,
       version: '0.0.0-test',

@@ -28,6 +28,9 @@ export interface CollectorHome {
   remove(): Promise<void>;
 }
 
+/** A thread's file, which only the bundle has beside the command line. */
+export const BUILT_INTAKE = join(import.meta.dirname, '../../dist/intake-worker.js');
+
 let team: Cluster | null = null;
 
 /** Collectors that tests start from now on are over PostgreSQL and S3. */
@@ -73,7 +76,7 @@ async function teamHome(postgres: Cluster): Promise<CollectorHome> {
     flags: [],
     env: { WADDLE_DATABASE: url, WADDLE_BLOBS: s3.url, ...s3.env },
     open: async ({ bug, dashboard }) => {
-      const parts = teamParts({ env: process.env, bug });
+      const parts = { ...teamParts({ env: process.env, bug }), intake: BUILT_INTAKE };
       return openTeamBackend(url, { s3: s3.options }, { ...parts, dashboard: dashboard ?? parts.dashboard });
     },
     journal: async (space, run, writer) => {
