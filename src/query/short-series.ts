@@ -1,4 +1,4 @@
-import { type Question, type Row, rows, samples } from '../store/question.ts';
+import { type Question, type Row, rows, type SampleColumns, samples } from '../store/question.ts';
 import { MAX_SEGMENTS } from '../store/series.ts';
 
 /** Consecutive samples of one writer whose steps do not go back. */
@@ -21,6 +21,15 @@ export interface ShortSeries {
 }
 
 /**
+ * Samples that were read before. They are only ever added to a series, so that as many of the same writer's are the same
+ * samples. Whoever keeps them changes nothing in them, and neither does who gets them.
+ */
+export interface KeptSamples {
+  get(name: string): SampleColumns | undefined;
+  set(name: string, columns: SampleColumns): void;
+}
+
+/**
  * All samples of those of the asked series that have at most `limit` of them (over all writers); the others are not in
  * the answer, and `readSeries` draws them. Many short series are what a sweep is made of, and for these the samples
  * themselves are less work and fewer bytes than buckets of them.
@@ -29,6 +38,7 @@ export function* readShortSeries(
   asked: readonly { run: string; key: string }[],
   axis: 'step' | 'time',
   limit: number,
+  kept?: KeptSamples,
 ): Question<Map<string, ShortSeries>> {
   const places = new Map(asked.map(({ run, key }, index) => [shortName(run, key), index]));
   const placeOf = (row: Row) => places.get(shortName(String(row.run), String(row.key))) ?? -1;
@@ -45,13 +55,10 @@ export function* readShortSeries(
   ))
     .filter((row) => placeOf(row) >= 0)
     .sort((a, b) => placeOf(a) - placeOf(b));
-  const read = yield* samples(
-    parts.map((row) => ({ series: Number(row.id), from: 0, to: Number(row.count) })),
-    { times: axis === 'time' },
-  );
+  const columnsOf = yield* samplesOf(parts, axis, kept);
   const found = new Map<string, ShortSeries>();
-  for (const [index, row] of parts.entries()) {
-    const columns = read[index];
+  for (const row of parts) {
+    const columns = columnsOf.get(row);
     if (columns === undefined) break;
     const run = String(row.run);
     const key = String(row.key);
@@ -72,6 +79,33 @@ export function* readShortSeries(
         value: columns.value.subarray(from, to),
       });
     }
+  }
+  return found;
+}
+
+/** All samples of each series, read where they are not kept. */
+function* samplesOf(
+  parts: readonly Row[],
+  axis: 'step' | 'time',
+  kept: KeptSamples | undefined,
+): Question<Map<Row, SampleColumns>> {
+  const found = new Map<Row, SampleColumns>();
+  const missing: Row[] = [];
+  const nameOf = (row: Row) => `${axis} ${row.id} ${row.t0} ${row.count} ${row.run} ${row.writer} ${row.key}`;
+  for (const row of parts) {
+    const columns = kept?.get(nameOf(row));
+    if (columns === undefined) missing.push(row);
+    else found.set(row, columns);
+  }
+  const read = yield* samples(
+    missing.map((row) => ({ series: Number(row.id), from: 0, to: Number(row.count) })),
+    { times: axis === 'time' },
+  );
+  for (const [index, row] of missing.entries()) {
+    const columns = read[index];
+    if (columns === undefined) break;
+    found.set(row, columns);
+    kept?.set(nameOf(row), columns);
   }
   return found;
 }

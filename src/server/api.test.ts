@@ -167,6 +167,68 @@ describe('metrics', () => {
     expect(body.series).toHaveLength(2);
   });
 
+  it('are the same when they are asked for again, until there is more', async () => {
+    const a = server.job(A);
+    const other = await startFixture();
+    const same = other.job(A);
+    const ask = async (of: Fixture, more: object = {}) => {
+      const answer = await of.http.inject({
+        method: 'POST',
+        url: '/api/series',
+        headers: HOST,
+        payload: { runs: [A], keys: ['loss'], points: 100, ...more },
+      });
+      const bytes = answer.rawPayload;
+      const body = decodeSeriesBody(
+        bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer,
+      );
+      return body.series.map(({ x0, first }) => [[...x0], [...first]]);
+    };
+    try {
+      a.append({ k: 'm', t: 1_764_000_002, s: 0, v: { loss: 2 } });
+      a.append({ k: 'm', t: 1_764_000_003, s: 1, v: { loss: 1 } });
+      same.append({ k: 'm', t: 1_764_000_002, s: 0, v: { loss: 7 } });
+      same.append({ k: 'm', t: 1_764_000_003, s: 1, v: { loss: 8 } });
+      await server.ingest();
+      await other.ingest();
+      for (const _ of ['first', 'again']) {
+        const first = [
+          [0, 1],
+          [2, 1],
+        ];
+        expect(await ask(server)).toEqual([first]);
+        expect(await ask(other), 'of another project').toEqual([
+          [
+            [0, 1],
+            [7, 8],
+          ],
+        ]);
+        expect(await ask(server, { axis: 'relative' })).toEqual([
+          [
+            [2, 3],
+            [2, 1],
+          ],
+        ]);
+        expect(await ask(server, { axis: 'time' })).toEqual([
+          [
+            [1_764_000_002, 1_764_000_003],
+            [2, 1],
+          ],
+        ]);
+      }
+      a.append({ k: 'm', t: 1_764_000_004, s: 2, v: { loss: 0.5 } });
+      await server.ingest();
+      expect(await ask(server)).toEqual([
+        [
+          [0, 1, 2],
+          [2, 1, 0.5],
+        ],
+      ]);
+    } finally {
+      await other.remove();
+    }
+  });
+
   it('keep a spike of a single sample in few points', async () => {
     const a = server.job(A);
     const lines: string[] = [];

@@ -3,9 +3,10 @@ import { WaddleError } from '../errors/waddle-error.ts';
 import type { SeriesColumn, SeriesRequest } from '../protocol/api.ts';
 import { type EncodableSeries, encodeSeriesBody } from '../protocol/series-body.ts';
 import { type ChartLine, readSeries } from '../query/chart.ts';
-import { readShortSeries, type ShortSeries, shortName } from '../query/short-series.ts';
-import { type Engine, type Question, row, rows, together } from '../store/question.ts';
+import { type KeptSamples, readShortSeries, type ShortSeries, shortName } from '../query/short-series.ts';
+import { type Engine, type Question, row, rows, type SampleColumns, together } from '../store/question.ts';
 import { MAX_SEQ } from '../store/schema.ts';
+import { KeptBytes } from './kept-bytes.ts';
 import { formatCursor } from './live/cursor.ts';
 import { nowCursor } from './live/stream-state.ts';
 
@@ -23,22 +24,50 @@ const COLUMNS: readonly SeriesColumn[] = ['x0', 'x1', 'min', 'max', 'first', 'la
 /** Where each bucket is one sample, the rest is the same. A NaN is one in `first` too. */
 const RAW_COLUMNS: readonly SeriesColumn[] = ['x0', 'first'];
 
+/** Of all projects that this process serves together. */
+const MOST_KEPT = 24 * 1024 * 1024;
+/** A page that is loaded again, or opened by a second person, gets the same bytes while nothing has changed. */
+const answers = new KeptBytes<Buffer>(MOST_KEPT, (body) => body.length);
+/** Another part of the same charts, as after a zoom, is made of the same samples. */
+const read = new KeptBytes<SampleColumns>(
+  MOST_KEPT,
+  ({ step, dt, value }) => step.byteLength + dt.byteLength + value.byteLength,
+);
+
+const numbers = new WeakMap<Engine, number>();
+let count = 0;
+
+/** Tells what is kept of one project from what is kept of another. */
+function numberOf(engine: Engine): number {
+  const number = numbers.get(engine) ?? ++count;
+  numbers.set(engine, number);
+  return number;
+}
+
 /**
- * Reads the asked series and gives the body in pieces. Gives way to others between series, and up where `aborted` says
+ * Reads the asked series and gives the body. Gives way to others between series, and up where `aborted` says
  * so (null then). @throws WaddleError `series-too-many`
  */
 export async function seriesReply(
   engine: Engine,
   request: SeriesRequest,
   aborted: () => boolean,
-): Promise<Uint8Array[] | null> {
+): Promise<Buffer | null> {
+  const project = numberOf(engine);
+  const { name, cursor } = await engine.answer(nameOf(project, request));
+  const known = answers.get(name);
+  if (known !== undefined) return known;
+  const kept: KeptSamples = {
+    get: (series) => read.get(`${project} ${series}`),
+    set: (series, columns) => read.set(`${project} ${series}`, columns),
+  };
   // Whatever is committed while this reads comes again in the live stream; `end` tells what was had.
-  const { pairs, cursor } = await engine.answer(askedPairs(request));
+  const pairs = await engine.answer(askedPairs(request));
   const lines: EncodableSeries[] = [];
   let bytes = 0;
   let turn = performance.now();
-  const keep = (read: readonly EncodableSeries[]) => {
-    for (const line of read) {
+  const keep = (more: readonly EncodableSeries[]) => {
+    for (const line of more) {
       bytes += line.columns.length * line.n * 8;
       lines.push(line);
     }
@@ -46,13 +75,13 @@ export async function seriesReply(
   };
   for (let at = 0; at < pairs.length; at += TOGETHER) {
     const some = pairs.slice(at, at + TOGETHER);
-    const short = await engine.answer(shortSeries(some, request));
+    const short = await engine.answer(shortSeries(some, request, kept));
     for (let next = 0; next < some.length; next += engine.breadth) {
       const few = some.slice(next, next + engine.breadth);
-      const read = await engine.answer(
+      const found = await engine.answer(
         together(few.map((pair) => readPair(short.get(shortName(pair.run, pair.key)), pair, request))),
       );
-      for (const each of read) keep(each);
+      for (const each of found) keep(each);
       if (performance.now() - turn > TURN_MS) {
         await setImmediate();
         turn = performance.now();
@@ -60,7 +89,16 @@ export async function seriesReply(
       }
     }
   }
-  return encodeSeriesBody(cursor, request.axis ?? 'step', lines);
+  // One write: thousands of small ones cost more than a copy.
+  const body = Buffer.concat(encodeSeriesBody(cursor, request.axis ?? 'step', lines));
+  answers.set(name, body);
+  return body;
+}
+
+/** The question on this state of the data, and the state alone. */
+function* nameOf(project: number, request: SeriesRequest): Question<{ name: string; cursor: string }> {
+  const cursor = formatCursor(yield* nowCursor());
+  return { name: `${project} ${cursor} ${JSON.stringify(request)}`, cursor };
 }
 
 interface Pair {
@@ -72,7 +110,7 @@ function tooMany(why: string): WaddleError {
   return new WaddleError('series-invalid', why, 'Ask for fewer series or points at a time.', { exitCode: 2 });
 }
 
-function* askedPairs(request: SeriesRequest): Question<{ pairs: Pair[]; cursor: string }> {
+function* askedPairs(request: SeriesRequest): Question<Pair[]> {
   const pairs = [...(request.series ?? [])];
   const { runs = [], keys = [] } = request;
   if (runs.length * keys.length > MAX_SERIES)
@@ -94,7 +132,7 @@ function* askedPairs(request: SeriesRequest): Question<{ pairs: Pair[]; cursor: 
     );
     for (const each of found) pairs.push({ run: String(each.run), key: String(each.key) });
   }
-  return { pairs, cursor: formatCursor(yield* nowCursor()) };
+  return pairs;
 }
 
 function placesOf(names: readonly string[]): Map<string, number> {
@@ -104,9 +142,10 @@ function placesOf(names: readonly string[]): Map<string, number> {
 function shortSeries(
   some: readonly Pair[],
   { axis, points }: SeriesRequest,
+  kept: KeptSamples,
 ): Question<Map<string, ShortSeries>> {
   const limit = Math.max(500, Math.min(points * SAMPLES_OF_A_BUCKET, 20_000));
-  return readShortSeries(some, (axis ?? 'step') === 'step' ? 'step' : 'time', limit);
+  return readShortSeries(some, (axis ?? 'step') === 'step' ? 'step' : 'time', limit, kept);
 }
 
 function* readPair(

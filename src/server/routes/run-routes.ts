@@ -118,13 +118,12 @@ export function runRoutes(http: FastifyInstance, { engine }: Shared): void {
       }),
     },
     async (request, reply) => {
-      const pieces = await seriesReply(engine, request.body, () => request.raw.socket.destroyed);
-      if (pieces === null) {
+      const body = await seriesReply(engine, request.body, () => request.raw.socket.destroyed);
+      if (body === null) {
         reply.hijack();
         return;
       }
-      // One write: thousands of small ones cost more than a copy.
-      return reply.type('application/octet-stream').send(Buffer.concat(pieces));
+      return reply.type('application/octet-stream').send(body);
     },
   );
 }
