@@ -137,6 +137,9 @@ function finish(pen: Pen, stroke: Stroke): void {
   path.clear();
 }
 
+/** Times the usual extent. */
+const OUTSTANDING = 2.5;
+
 /**
  * What an envelope of 15 % would whisper: a bucket that stands out from its neighbours by far is drawn at full strength, as
  * the upright line that the samples themselves would make.
@@ -147,13 +150,22 @@ export function drawSpikes(pen: Pen, line: Line, at: Projection, stroke: Stroke)
   if (to - from < 8) return;
   const stride = Math.max(1, Math.floor((to - from) / 200));
   const extents: number[] = [];
+  let greatest = 0;
   for (let index = from; index <= to; index += stride) {
     const extent = (line.max[index] ?? 0) - (line.min[index] ?? 0);
+    if (extent > greatest) greatest = extent;
     if (Number.isFinite(extent)) extents.push(extent);
   }
+  const place = Math.floor(extents.length * 0.9);
+  if (stride === 1) {
+    // Of most lines none stands out, as the usual is near the greatest: seen without putting them in order.
+    let near = 0;
+    for (const extent of extents) if (extent * OUTSTANDING >= greatest) near++;
+    if (near >= extents.length - place) return;
+  }
   extents.sort((a, b) => a - b);
-  const usual = extents[Math.floor(extents.length * 0.9)] ?? 0;
-  const least = Math.max(usual * 2.5, Number.MIN_VALUE);
+  const usual = extents[place] ?? 0;
+  const least = Math.max(usual * OUTSTANDING, Number.MIN_VALUE);
   const look = { ...stroke, width: Math.max(1, stroke.width - 0.25), dash: [] };
   for (let index = from; index <= to; index++) {
     const [min, max, mean] = [line.min[index] ?? 0, line.max[index] ?? 0, line.mean[index] ?? Number.NaN];

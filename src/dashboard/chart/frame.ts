@@ -6,7 +6,7 @@
  * measured: where that is much, a frame's share is larger, as many frames would pay it many times; and what merely grows is
  * drawn less often.
  */
-const SHARE_MS = { least: 12, most: 40 };
+const SHARE_MS = { least: 12, most: 60 };
 /** Between two pictures of what grows. A point is on the screen 250 ms after it was logged, the way to the page included. */
 const REST_MS = { least: 100, most: 160 };
 /** What grows gets at most so much of the time. */

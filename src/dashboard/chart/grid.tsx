@@ -1,6 +1,6 @@
 /** A scrolling grid of panels by section, of which only those in view exist. */
 import { type ReadonlySignal, useComputed, useSignal } from '@preact/signals';
-import type { ComponentChildren } from 'preact';
+import type { ComponentChildren, VNode } from 'preact';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { formatOf } from '../format/units.ts';
 import { Icon } from '../parts/icon.tsx';
@@ -27,6 +27,15 @@ export interface GridProps {
   children?: ComponentChildren;
   /** What scrolls, by name: a view that comes back stands where it was. */
   name: string;
+}
+
+/** A panel as it was last made, and of what. */
+interface Made {
+  panel: PlacedPanel;
+  top: number;
+  target: boolean;
+  context: ChartContext;
+  node: VNode;
 }
 
 const PADDING = 16;
@@ -81,6 +90,9 @@ export function ChartGrid({ context, sections, options, change, name }: GridProp
     });
   });
   const list = rows.value;
+  /** What was made for each panel: the same again while it stands where it stood, so that scrolling makes only what is new. */
+  const made = useRef(new Map<string, Made>());
+  const shown = new Map<string, Made>();
   const virtual = useVirtual({
     count: list.length,
     size: (index) => list[index]?.height ?? 0,
@@ -158,6 +170,9 @@ export function ChartGrid({ context, sections, options, change, name }: GridProp
       </>
     );
   };
+  useEffect(() => {
+    made.current = shown;
+  });
   return (
     <div class={`grid${moved.value ? ' moving' : ''}`} ref={scroller} tabIndex={-1}>
       <div class="grid-inner" style={{ height: `${virtual.total + PADDING}px` }}>
@@ -181,20 +196,40 @@ export function ChartGrid({ context, sections, options, change, name }: GridProp
               </button>,
             ];
           }
-          return row.panels.map((panel) => (
-            <Cell
-              key={`${panel.section}\0${panel.key}`}
-              panel={panel}
-              top={item.start}
-              context={context}
-              fast={fast}
-              pinned={panel.section === PINNED}
-              target={moved.value?.before === panel.key}
-              menu={menu(panel)}
-              onResize={startResize(panel)}
-              onDragStart={startMove(panel)}
-            />
-          ));
+          return row.panels.map((panel) => {
+            const name = `${panel.section}\0${panel.key}`;
+            const [top, target] = [item.start, moved.value?.before === panel.key];
+            const before = made.current.get(name);
+            const same =
+              before?.panel === panel &&
+              before.top === top &&
+              before.target === target &&
+              before.context === context;
+            const cell = same
+              ? before
+              : {
+                  panel,
+                  top,
+                  target,
+                  context,
+                  node: (
+                    <Cell
+                      key={name}
+                      panel={panel}
+                      top={top}
+                      context={context}
+                      fast={fast}
+                      pinned={panel.section === PINNED}
+                      target={target}
+                      menu={menu(panel)}
+                      onResize={startResize(panel)}
+                      onDragStart={startMove(panel)}
+                    />
+                  ),
+                };
+            shown.set(name, cell);
+            return cell.node;
+          });
         })}
       </div>
     </div>

@@ -155,35 +155,43 @@ export class Raster implements Pen {
     if (from >= to) return;
     const { width, height } = this;
     const covered = cover;
-    for (let y = Math.floor(from); y < to; y++) {
+    const thick = 2 * reach;
+    const end = Math.ceil(to);
+    // Over an edge of the plot pixels are looked at one by one.
+    const inside = Math.min(ax, bx) - reach >= 0 && Math.max(ax, bx) + reach + 1 < width;
+    for (let y = Math.floor(from); y < end; y++) {
       const upper = from > y ? from : y;
       const lower = to < y + 1 ? to : y + 1;
       const way = (upper + lower) / 2 - ay;
       if (dashes !== undefined && isGap(dashes, along + Math.abs(way) * stretch)) continue;
       const left = ax + way * slope - reach;
-      const right = left + 2 * reach;
       const full = (lower - upper) * 255;
-      const first = Math.floor(left);
-      const last = Math.floor(right);
-      if (first < 0 || last >= width) {
-        // Over an edge of the plot.
-        for (let x = Math.max(0, first); x <= Math.min(width - 1, last); x++) {
-          const inside = (right < x + 1 ? right : x + 1) - (left > x ? left : x);
-          add(covered, x * height + y, (inside * full) | 0);
+      if (!inside) {
+        const right = left + thick;
+        for (let x = Math.max(0, Math.floor(left)); x <= Math.min(width - 1, Math.floor(right)); x++) {
+          const share = (right < x + 1 ? right : x + 1) - (left > x ? left : x);
+          add(covered, x * height + y, (share * full) | 0);
         }
         continue;
       }
-      if (last === first) {
-        add(covered, first * height + y, ((right - left) * full) | 0);
+      const first = left | 0;
+      let index = first * height + y;
+      const begun = first + 1 - left;
+      let rest = thick - begun;
+      if (rest <= 0) {
+        add(covered, index, (thick * full) | 0);
         continue;
       }
-      add(covered, first * height + y, ((first + 1 - left) * full) | 0);
-      for (let x = first + 1; x < last; x++) add(covered, x * height + y, full | 0);
-      add(covered, last * height + y, ((right - last) * full) | 0);
+      add(covered, index, (begun * full) | 0);
+      for (; rest > 1; rest--) {
+        index += height;
+        add(covered, index, full | 0);
+      }
+      add(covered, index + height, (rest * full) | 0);
     }
     const first = Math.max(0, Math.floor(Math.min(ax, bx) - reach));
     const last = Math.min(width, Math.ceil(Math.max(ax, bx) + reach));
-    for (let x = first; x < last; x++) touch(x, Math.floor(from), Math.ceil(to));
+    for (let x = first; x < last; x++) touch(x, Math.floor(from), end);
   }
 
   /** A colour over all that is covered; nothing is, afterwards. */
