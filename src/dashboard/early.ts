@@ -4,7 +4,8 @@
  */
 import type { RunRow } from '../protocol/api.ts';
 import { firstRunsPath, runPath } from './api/client.ts';
-import { askEarly } from './api/early.ts';
+import { askEarly, isUntaken } from './api/early.ts';
+import { prepareSeries } from './chart/start-worker.ts';
 import { route } from './shell/router.ts';
 import { chartedOf, keysPath, runsAsk } from './workspace/asks.ts';
 import { view } from './workspace/view.ts';
@@ -16,14 +17,16 @@ function askAhead(): void {
   const shown = view.peek();
   // What columns of one's own or another order need is known to the table alone.
   if (shown.columns !== null || shown.sort !== undefined || shown.group !== undefined) return;
-  const runs = askEarly(firstRunsPath(runsAsk(shown, '')));
+  const runs = firstRunsPath(runsAsk(shown, ''));
+  const answer = askEarly(runs);
   if (shown.only !== null) {
     if (shown.only.length > 0) askEarly(keysPath(shown.only));
     return;
   }
-  runs
-    .then((answer) => answer.clone().json())
+  answer
+    .then((response) => response.clone().json())
     .then((rows: RunRow[]) => {
+      if (!isUntaken(runs)) return; // the page itself asks on
       const charted = chartedOf(rows, shown).map((row) => row.id);
       if (charted.length > 0) askEarly(keysPath(charted));
     })
@@ -31,5 +34,6 @@ function askAhead(): void {
 }
 
 askAhead();
+prepareSeries();
 void import('./main.tsx');
 if (route.peek().page === 'run') void import('./run/run-page.tsx');

@@ -15,6 +15,9 @@ export function askEarly(path: string): Promise<Response> {
   return answer;
 }
 
+/** Nobody has asked for it yet: the page is not that far. */
+export const isUntaken = (path: string): boolean => answers.has(path);
+
 /** The answer that is on its way, or here; it is handed out once. */
 export function earlyAnswer(path: string): Promise<Response> | undefined {
   const answer = answers.get(path);

@@ -1,7 +1,7 @@
 /** A scrolling grid of panels by section, of which only those in view exist. */
 import { type ReadonlySignal, useComputed, useSignal } from '@preact/signals';
 import type { ComponentChildren, VNode } from 'preact';
-import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { formatOf } from '../format/units.ts';
 import { Icon } from '../parts/icon.tsx';
 import { MenuItem } from '../parts/popover.tsx';
@@ -49,7 +49,7 @@ export function ChartGrid({ context, sections, options, change, name }: GridProp
   const fast = useSignal(false);
   const resized = useSignal<{ key: string; size: PanelSize } | undefined>(undefined);
   const moved = useSignal<{ key: string; before: string | undefined } | undefined>(undefined);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = scroller.current;
     if (element === null) return;
     const measure = () => {
@@ -170,7 +170,7 @@ export function ChartGrid({ context, sections, options, change, name }: GridProp
       </>
     );
   };
-  useEffect(() => {
+  useLayoutEffect(() => {
     made.current = shown;
   });
   return (

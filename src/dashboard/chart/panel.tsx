@@ -9,7 +9,7 @@ import {
   useSignal,
 } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { formatNumber } from '../format/numbers.ts';
 import { stepsOf } from '../format/units.ts';
 import { Icon } from '../parts/icon.tsx';
@@ -363,6 +363,9 @@ function runIds(runs: readonly { id: string }[]): readonly string[] {
   return ids;
 }
 
+/** What is left within the border and below the title. */
+const innerSize = (width: number, height: number) => ({ width: width - 2, height: height - TITLE - 2 });
+
 const UNITS = { step: 'step', time: 'time', relative: 'after' } as const;
 
 export function Panel(props: PanelProps) {
@@ -370,8 +373,8 @@ export function Panel(props: PanelProps) {
   const title = props.title ?? metric;
   const host = useRef<HTMLDivElement>(null);
   const core = useSignal<PanelCore | undefined>(undefined);
-  const size = useSignal({ width: 0, height: 0 });
-  useEffect(() => {
+  const size = useSignal(innerSize(width, height));
+  useLayoutEffect(() => {
     if (host.current === null) return;
     const made = new PanelCore(host.current, metric, context, size, props.format);
     core.value = made;
@@ -380,9 +383,9 @@ export function Panel(props: PanelProps) {
       made.close();
     };
   }, [metric, context]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const now = size.peek();
-    const inner = { width: width - 2, height: height - TITLE - 2 };
+    const inner = innerSize(width, height);
     if (now.width !== inner.width || now.height !== inner.height) size.value = inner;
   }, [width, height]);
   const state = useComputed(() => core.value?.data.state.value ?? 'empty');

@@ -8,6 +8,7 @@ import { ApiFailure, readFailure } from '../api/client.ts';
 import { inView } from '../api/quiet.ts';
 import { type Axis, type Line, lineOf, markResumed } from './line.ts';
 import type { WorkerAnswer, WorkerAsk } from './series-worker.ts';
+import { preparedWorker, startSeriesWorker } from './start-worker.ts';
 
 export interface SeriesAsk {
   runs: readonly string[];
@@ -56,11 +57,6 @@ export function fetchSeries(ask: SeriesAsk, signal: AbortSignal): Promise<Series
       }, 4);
     }),
   );
-}
-
-/** Starts the worker before the first question, which then need not wait for it. */
-export function prepareSeries(): void {
-  worker ??= startWorker();
 }
 
 const aborted = () => new DOMException('nobody wants it any more', 'AbortError');
@@ -124,7 +120,7 @@ function post(ask: WorkerAsk): void {
 }
 
 function startWorker(): Worker {
-  const started = new Worker(new URL('./series-worker.ts', import.meta.url), { type: 'module' });
+  const started = preparedWorker() ?? startSeriesWorker();
   started.addEventListener('message', ({ data }: MessageEvent<WorkerAnswer>) => void receive(data));
   started.addEventListener('error', () => {
     for (const list of pending.values()) {

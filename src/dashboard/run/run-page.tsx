@@ -1,7 +1,7 @@
 /** One run: what it is, how it went, which code, where. */
 import { computed, type ReadonlySignal, useSignal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
-import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import type { RunDetail } from '../../protocol/api.ts';
 import { Empty, Failed } from '../parts/states.tsx';
 import { bindShortcuts } from '../shell/keyboard.ts';
@@ -34,7 +34,7 @@ const TABS = [
 
 export function RunPage({ id, tab }: { id: string; tab: string }) {
   const held = useSignal<RunData | null>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const data = new RunData(id);
     held.value = data;
     const unbind = bindShortcuts([

@@ -1,7 +1,7 @@
 // biome-ignore-all lint/a11y/useSemanticElements: the splitter is a separator that can be moved
 /** The first page: the runs on the left, their charts on the right. */
 import { computed, type ReadonlySignal, useComputed, useSignal } from '@preact/signals';
-import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { useWatch } from '../api/live.ts';
 import { askRuns, followHeard, runRows, runsFailure, runsState } from '../api/runs-store.ts';
 import type { ChartContext } from '../chart/context.ts';
@@ -84,7 +84,8 @@ export function Workspace() {
   const width = useSignal(window.innerWidth);
   const drag = useSignal<number | undefined>(undefined);
   const side = useSignal<'runs' | 'charts'>('charts');
-  useEffect(() => {
+  // Before the first paint: what it asks is what everything waits for.
+  useLayoutEffect(() => {
     const measure = () => {
       width.value = root.current?.clientWidth ?? window.innerWidth;
     };
@@ -119,7 +120,7 @@ export function Workspace() {
   const wanted = [...inView, ...(sorted ? [sorted] : []), ...(grouped ? [grouped] : [])];
   const asked = askedColumns([...new Map(wanted.map((column) => [column.id, column])).values()]);
   useWatch({ table: true, columns: asked });
-  useEffect(() => {
+  useLayoutEffect(() => {
     askRuns(runsAsk({ ...view.peek(), sort: sorted === undefined ? undefined : sort }, asked));
   }, [find, project, archived, asked, sort?.id, sort?.desc]);
   useShortcuts(() => [
