@@ -39,8 +39,11 @@ interface Made {
 }
 
 const PADDING = 16;
-/** Faster than this (pixels a millisecond) panels are outlines until the hand rests. */
-const FAST = 4;
+/**
+ * Faster than this (pixels a millisecond: two windows a second) nobody reads a chart; then new ones are outlines until the
+ * hand rests, as each that is drawn costs the scrolling a frame.
+ */
+const FAST = 1.5;
 const offsets = new Map<string, number>();
 
 export function ChartGrid({ context, sections, options, change, name }: GridProps) {
