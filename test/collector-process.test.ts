@@ -297,6 +297,11 @@ test.runIf(isFolderHome())('says what is wrong before it does anything', () => {
   const folder = join(sandbox.folder, 'team');
   for (const [args, what] of [
     [['serve', '--collector', '--tls-cert', 'x', '--dir', folder], 'go together'],
+    [
+      ['serve', '--collector', '--dir', '/dev/null/team'],
+      '/dev/null/team cannot be written: a file is in its place',
+    ],
+    [['remote', 'add', 'team'], 'needs a name and an address'],
     [['token', 'ls', '--url', 'http://127.0.0.1:1'], 'wants an admin token'],
     [['token', 'create', '--expires', 'soon', '--dir', folder], 'span of time'],
     [['collector', 'restore', 'x', '--dir', folder], 'there is no backup'],

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { isSystemError, WaddleError } from '../errors/waddle-error.ts';
+import { isSystemError, WaddleError, whyUnwritable } from '../errors/waddle-error.ts';
 import { layoutOf } from '../journal/layout.ts';
 import type { Backend, Doors } from './backend.ts';
 import { openFileRegistry } from './file-registry.ts';
@@ -24,7 +24,7 @@ export function isCollectorFolder(folder: string): boolean {
 
 /**
  * Makes the folder where it is missing, with a `.gitignore` that ignores all of it.
- * @throws WaddleError `collector-is-project` where it is a project folder
+ * @throws WaddleError `collector-is-project` where it is a project folder, `collector-unwritable`
  */
 export function makeCollectorFolder(folder: string): void {
   if (existsSync(layoutOf(folder).root)) {
@@ -35,13 +35,20 @@ export function makeCollectorFolder(folder: string): void {
       { exitCode: 2 },
     );
   }
-  mkdirSync(join(folder, 'spaces'), { recursive: true });
   try {
+    mkdirSync(join(folder, 'spaces'), { recursive: true });
     writeFileSync(join(folder, '.gitignore'), '# A collector of Waddle: nothing in here is for git.\n*\n', {
       flag: 'wx',
     });
   } catch (error) {
-    if (!isSystemError(error, 'EEXIST')) throw error;
+    // The file is there.
+    if (isSystemError(error, 'EEXIST') && error.syscall === 'open') return;
+    throw new WaddleError(
+      'collector-unwritable',
+      `${folder} cannot be written: ${isSystemError(error, 'EEXIST', 'ENOTDIR') ? 'a file is in its place' : whyUnwritable(error)}`,
+      'Name a folder that this account may write: --dir PATH',
+      { cause: error },
+    );
   }
 }
 

@@ -2,7 +2,7 @@ import { readdirSync, rmSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
-import { WaddleError } from '../errors/waddle-error.ts';
+import { WaddleError, whyUnwritable } from '../errors/waddle-error.ts';
 import { eventTime } from '../events/line.ts';
 import type { EventOf, RunError } from '../events/schema.ts';
 import { findDrift } from '../git/drift.ts';
@@ -310,10 +310,9 @@ async function recordWritten(
 }
 
 export function unwritable(path: string, error: unknown): WaddleError {
-  const text = error instanceof Error ? error.message : String(error);
   return new WaddleError(
     'project-unwritable',
-    `${path} cannot be written: ${text}`,
+    `${path} cannot be written: ${whyUnwritable(error)}`,
     'Check its permissions and the disk, or name another project folder: --dir PATH',
     { cause: error },
   );

@@ -55,10 +55,17 @@ async function remote(
     await test(context, name, options);
   } else {
     const { WaddleError } = await import('../../errors/waddle-error.ts');
+    const lacking = action === 'add' ? 'a name and an address' : action === 'rm' ? 'a name' : null;
     throw new WaddleError(
       'usage',
-      `"${inert(action)}" like this is nothing that remote does`,
-      `It does: ${ACTIONS}`,
+      lacking === null
+        ? `waddle remote does no "${inert(action)}"`
+        : `waddle remote ${action} needs ${lacking}`,
+      lacking === null
+        ? `It does: ${ACTIONS}`
+        : action === 'add'
+          ? 'Such as: waddle remote add team https://waddle.example.com'
+          : 'waddle remote ls has them.',
       {
         exitCode: 2,
       },
