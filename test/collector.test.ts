@@ -302,10 +302,10 @@ test('removals of others are told, and take effect only where they are meant to'
   await space.writeJournals([journal.piece()]);
   const removal = new TestJournal(null, 'project').add({ k: 'remove', run: id, clock: 1 }, { k: 'close' });
   expect(await space.writeJournals([removal.piece()])).toMatchObject([{ ok: true }]);
-  const told = await space.list({});
-  expect(told.removals).toMatchObject([{ run: id, applied: false }]);
+  const told = async () => (await space.list({})).removals.filter(({ run }) => run === id);
+  expect(await told()).toMatchObject([{ applied: false }]);
   await until(async () => (await collector.json(`/api/runs/${id}`, write)).status === 200, 'the run');
   expect(await space.writeJournals([{ ...removal.piece(), apply: true }])).toMatchObject([{ ok: true }]);
   await until(async () => (await collector.json(`/api/runs/${id}`, write)).status === 404, 'the removal');
-  expect((await space.list({})).removals).toMatchObject([{ run: id, applied: true }]);
+  expect(await told()).toMatchObject([{ applied: true }]);
 });

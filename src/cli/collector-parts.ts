@@ -9,6 +9,7 @@ import { storeCatalogue } from './collector-catalogue.ts';
 import { DASHBOARD_FOLDER } from './program-files.ts';
 import { collectedDiff } from './serve-code.ts';
 import { followForServer } from './serve-follow.ts';
+import { sealForCollector } from './serve-seal.ts';
 import { VERSION } from './version.ts';
 
 export function folderParts({
@@ -26,6 +27,7 @@ export function folderParts({
     openSpace: (layout, store) =>
       new FolderSpace({ layout, env, isolated: true, catalogue: storeCatalogue(store) }),
     follow: (options) => followForServer({ ...options, warn }),
+    seal: (options) => sealForCollector({ ...options, warn }),
     catchUp: (layout, store, runs) => void catchUp({ layout, store, runs }),
     diff: (layout, projects, from, to) => collectedDiff(from, to, layout, projects, env),
     isShown: (layout, project, sha256) =>

@@ -16,13 +16,19 @@ import type { Doors, SpaceHome, Usage } from './backend.ts';
 import { personOf } from './caller.ts';
 import { bytesBelow } from './folder-backend.ts';
 
+/** A space whose files this process looks after. */
+export interface OwnSpace extends Space {
+  /** Does the work while nobody writes journals of the run. */
+  exclusively(run: string, work: () => Promise<void>): Promise<void>;
+}
+
 /** What the collector is given: ingest, queries, git and the page are not its business. */
 export interface FolderParts {
   version: string;
   /** The folder of the built page. */
   dashboard: string;
   /** The project folder as a space whose projects do not trust each other. */
-  openSpace(layout: Layout, store: () => Store): Space;
+  openSpace(layout: Layout, store: () => Store): OwnSpace;
   /** Keeps the database up to all journals until the signal; `applied` is called after each transaction that changed something. */
   follow(options: {
     layout: Layout;
@@ -30,6 +36,15 @@ export interface FolderParts {
     applied: () => void;
     signal: AbortSignal;
     /** Waited for between two transactions. */
+    pause: () => Promise<void>;
+  }): Promise<void>;
+  /** Compresses the journals of ended runs until the signal. */
+  seal(options: {
+    layout: Layout;
+    store: () => Store;
+    exclusively(run: string, work: () => Promise<void>): Promise<void>;
+    signal: AbortSignal;
+    /** Waited for between two pieces of the work. */
     pause: () => Promise<void>;
   }): Promise<void>;
   catchUp(layout: Layout, store: Store, runs: readonly string[]): void;
@@ -59,7 +74,7 @@ export class FolderHome implements SpaceHome {
   readonly #open: App[] = [];
   readonly #stop = new AbortController();
   readonly #store: Store;
-  #following: Promise<void>;
+  readonly #working: Promise<unknown>;
   #counted = { at: Number.NEGATIVE_INFINITY, bytes: 0 };
 
   static async open(name: string, folder: string, parts: FolderParts, doors: Doors): Promise<FolderHome> {
@@ -80,16 +95,18 @@ export class FolderHome implements SpaceHome {
     this.#parts = parts;
     this.#doors = doors;
     this.#store = store;
-    this.space = parts.openSpace(layout, () => this.#store);
-    this.#following = parts
-      .follow({
-        layout,
-        store: () => this.#store,
-        applied: () => this.#look(),
-        signal: this.#stop.signal,
-        pause: () => this.#pause(),
-      })
-      .catch(parts.bug);
+    const space = parts.openSpace(layout, () => this.#store);
+    this.space = space;
+    const work = {
+      layout,
+      store: () => this.#store,
+      signal: this.#stop.signal,
+      pause: () => this.#pause(),
+    };
+    this.#working = Promise.all([
+      parts.follow({ ...work, applied: () => this.#look() }).catch(parts.bug),
+      parts.seal({ ...work, exclusively: (run, task) => space.exclusively(run, task) }).catch(parts.bug),
+    ]);
   }
 
   /** Who pushes goes before who reads what was pushed; but for so long only, so that both get on. */
@@ -214,7 +231,7 @@ export class FolderHome implements SpaceHome {
 
   async close(): Promise<void> {
     this.#stop.abort();
-    await this.#following;
+    await this.#working;
     for (const app of this.#open) await app.shared.hub.drain(2000);
     for (const app of this.#open) await app.close();
     await this.space.close();

@@ -4,15 +4,13 @@ import { sealJournal } from '../journal/seal.ts';
 import type { Store } from '../store/open.ts';
 import { journalPath } from './find-work.ts';
 import { identityOfRow, type JudgeLife } from './life.ts';
+import { SMALL_EDITS_BYTES } from './seal-received.ts';
 
 export interface SealReport {
   /** Paths of the plain journals that were sealed. */
   sealed: string[];
   failed: { path: string; message: string }[];
 }
-
-/** A journal of a few edits would only grow by its compressed file's tables. */
-const SMALL_EDITS_BYTES = 4096;
 
 /**
  * Seals the journals of runs that have ended, each only where its writer said that it is done, or is proved gone on this

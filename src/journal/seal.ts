@@ -17,6 +17,15 @@ export type SealOutcome = 'sealed' | 'already-sealed' | 'grew' | 'missing';
  * @param path the plain journal
  */
 export function sealJournal(path: string): SealOutcome {
+  const steps = sealSteps(path);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}
+
+/** As `sealJournal`, but comes up for air after each frame. */
+export function* sealSteps(path: string): Generator<void, SealOutcome> {
   const sealedPath = `${path}.zst`;
   const plain = openPlainBytes(path);
   if (plain === null) return 'missing';
@@ -26,10 +35,10 @@ export function sealJournal(path: string): SealOutcome {
   }
   const temporary = `${sealedPath}.${process.pid}.tmp`;
   try {
-    const written = compressTo(plain, temporary);
+    const written = yield* compressTo(plain, temporary);
     const verified = new SealedFile(temporary);
     try {
-      if (verified.length !== written.length || hashOf(verified) !== written.hash) {
+      if (verified.length !== written.length || (yield* hashOf(verified)) !== written.hash) {
         throw new Error(`the sealed copy of ${path} does not read back`);
       }
     } finally {
@@ -50,7 +59,7 @@ export function sealJournal(path: string): SealOutcome {
   }
 }
 
-function compressTo(plain: PlainBytes, target: string): { length: number; hash: string } {
+function* compressTo(plain: PlainBytes, target: string): Generator<void, { length: number; hash: string }> {
   const hash = createHash('sha256');
   const frames: FrameSize[] = [];
   const chunk = Buffer.allocUnsafe(FRAME_BYTES);
@@ -71,6 +80,7 @@ function compressTo(plain: PlainBytes, target: string): { length: number; hash: 
       writeWhole(fd, frame);
       frames.push({ compressed: frame.length, plain: filled });
       length += filled;
+      yield;
     }
     writeWhole(fd, encodeSeekTable(frames));
     fsyncSync(fd);
@@ -84,7 +94,7 @@ function writeWhole(fd: number, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
 }
 
-function hashOf(bytes: { read(target: Buffer, offset: number): number }): string {
+function* hashOf(bytes: { read(target: Buffer, offset: number): number }): Generator<void, string> {
   const hash = createHash('sha256');
   const chunk = Buffer.allocUnsafe(FRAME_BYTES);
   for (let at = 0; ; ) {
@@ -92,6 +102,7 @@ function hashOf(bytes: { read(target: Buffer, offset: number): number }): string
     if (count === 0) return hash.digest('hex');
     hash.update(chunk.subarray(0, count));
     at += count;
+    yield;
   }
 }
 

@@ -746,8 +746,9 @@ export class Batch {
   }
 
   #writeJournals(): void {
+    // One that was sealed, and has grown since, is plain again.
     const update = this.store.prepare(
-      `UPDATE journals SET offset = ?, lines = ?, broken = ?, torn = ?, last_event_at = ?, last_beat_at = ?,
+      `UPDATE journals SET sealed = 0, offset = ?, lines = ?, broken = ?, torn = ?, last_event_at = ?, last_beat_at = ?,
         grown_at = ?, grown_mono = ? WHERE id = ?`,
     );
     const now = this.#clock.now() / 1000;

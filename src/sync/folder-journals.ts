@@ -96,9 +96,8 @@ export class FolderJournals {
     const folders = new Set<string>();
     const groups = Map.groupBy(pieces.keys(), (index) => pieces[index]?.run ?? null);
     for (const [run, indexes] of groups) {
-      const valid = run === null || hasValidNames({ run, writer: 'job-aaaaaaaa' });
-      const lock = join(this.#locks, valid && run !== null ? run : 'project');
-      await withFolderLock(lock, () => {
+      const valid = run !== null && hasValidNames({ run, writer: 'job-aaaaaaaa' });
+      await this.exclusively(valid ? run : null, () => {
         for (const index of indexes) {
           const piece = pieces[index] as JournalPiece;
           results[index] = this.#writeOne(piece, refuse, written, folders);
@@ -107,6 +106,11 @@ export class FolderJournals {
     }
     await syncAll([...written], [...folders]);
     return results;
+  }
+
+  /** Does the work while no other process or call writes journals of the run (null: of the project). */
+  exclusively<T>(run: string | null, work: () => T | Promise<T>): Promise<T> {
+    return withFolderLock(join(this.#locks, run ?? 'project'), work);
   }
 
   #writeOne(

@@ -292,6 +292,11 @@ export class FolderSpace implements Space {
     );
   }
 
+  /** Does the work while nobody writes journals of the run. */
+  exclusively(run: string, work: () => Promise<void>): Promise<void> {
+    return this.journals.exclusively(run, work);
+  }
+
   async readJournals(wants: readonly JournalWant[]): Promise<ReadPiece[]> {
     return this.journals.read(wants);
   }

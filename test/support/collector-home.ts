@@ -1,5 +1,5 @@
 /** Where a tested collector keeps its spaces: in a folder, or in PostgreSQL and S3. The same tests run over both. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openS3Objects } from '../../src/blobs/s3-objects.ts';
@@ -8,6 +8,7 @@ import { teamParts } from '../../src/cli/collector-team.ts';
 import type { Backend } from '../../src/collector/backend.ts';
 import { makeCollectorFolder, openFolderBackend, spaceFolder } from '../../src/collector/folder-backend.ts';
 import { openTeamBackend } from '../../src/collector/team-backend.ts';
+import { openPlainBytes } from '../../src/journal/reader.ts';
 import { openDatabase } from '../../src/postgres/database.ts';
 import { Listener } from '../../src/postgres/listener.ts';
 import { TeamSpace } from '../../src/postgres/team-space.ts';
@@ -58,12 +59,28 @@ function folderHome(): CollectorHome {
       const parts = folderParts({ env: process.env, bug, warn: bug });
       return openFolderBackend(folder, { ...parts, dashboard: dashboard ?? parts.dashboard });
     },
-    journal: async (space, run, writer) =>
-      readFileSync(join(spaceFolder(folder, space), '.waddle/runs', run, `${writer}.jsonl`)),
+    journal: async (space, run, writer) => {
+      const path = join(spaceFolder(folder, space), '.waddle/runs', run, `${writer}.jsonl`);
+      const plain = openPlainBytes(path);
+      if (plain === null) throw new Error(`there is no ${path}`);
+      try {
+        const bytes = Buffer.alloc(plain.length);
+        for (let at = 0; at < bytes.length; ) at += plain.read(bytes.subarray(at), at);
+        return bytes;
+      } finally {
+        plain.close();
+      }
+    },
     names: async () =>
       existsSync(folder) ? readdirSync(folder, { recursive: true }).map((path) => String(path)) : [],
     remove: async () => rmSync(base, { recursive: true, force: true }),
   };
+}
+
+/** Paths below a folder of a space that is kept in files. */
+export function spaceFiles({ flags }: CollectorHome, space: string, below: string): (name: string) => string {
+  const folder = flags[flags.indexOf('--dir') + 1] ?? '';
+  return (name) => join(spaceFolder(folder, space), '.waddle', below, name);
 }
 
 async function teamHome(postgres: Cluster): Promise<CollectorHome> {
