@@ -1,5 +1,7 @@
 /** The collector as a team uses it: over its port, in its folder. What hostile clients try is in collector-hostile.test.ts. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { makeTeam } from '../src/sync/sync-fixture.ts';
+import { transfer } from '../src/sync/transfer.ts';
 import { rootOfBytes, sha256, TestCollector, TestJournal, testRun } from './collector-fixture.ts';
 import { until } from './support/sandbox.ts';
 
@@ -263,6 +265,44 @@ describe('tokens', () => {
     const foreign = await collector.json(`/api/tokens/${made.body.record.id}`, strange, { method: 'DELETE' });
     expect(foreign.status).toBe(404);
   });
+});
+
+test('the code of a run is compared with the commit that it began from, and with another run', async () => {
+  const team = makeTeam();
+  try {
+    const member = team.folder('member', { git: true });
+    member.write('train.py', 'print(1)\n');
+    member.git('add', '.');
+    member.git('commit', '--quiet', '-m', 'second');
+    member.write('train.py', 'print(2)\n');
+    const first = await member.run({ code: true, project: 'code' });
+    member.write('train.py', 'print(3)\n');
+    member.write('new.py', 'print(4)\n');
+    const second = await member.run({ code: true, project: 'code' });
+    member.git('add', '.');
+    member.git('commit', '--quiet', '-m', 'third');
+    const clean = await member.run({ code: true, project: 'other' });
+    const space = await collector.space(write);
+    const runs = [first, second, clean];
+    const sent = await transfer({ from: member.space(), to: space, runs });
+    expect(sent.problems).toEqual([]);
+    await until(async () => (await collector.json(`/api/runs/${clean}`, write)).status === 200, 'the runs');
+    const diff = async (run: string, against: string) => {
+      const { status, body } = await collector.json(`/api/runs/${run}/diff?against=${against}`, write);
+      expect([status, body.error]).toEqual([200, undefined]);
+      return (body.patch as string).split('\n').filter((line) => /^[-+]\w/.test(line));
+    };
+    expect(await diff(first, 'head')).toEqual(['-print(1)', '+print(2)']);
+    expect(await diff(second, 'head')).toEqual(['+print(4)', '-print(1)', '+print(3)']);
+    expect(await diff(second, first)).toEqual(['+print(4)', '-print(2)', '+print(3)']);
+    expect(await diff(clean, 'head')).toEqual([]);
+    // Of another project, and so of another repository.
+    expect(await diff(clean, first)).toEqual(['+print(4)', '-print(2)', '+print(3)']);
+    // The first of a project goes whole, what the others differ by as deltas.
+    expect(sent.trees.bytes).toBeLessThan(3000);
+  } finally {
+    await team.remove();
+  }
 });
 
 test('every request has an id and a line, and no line has a token', async () => {

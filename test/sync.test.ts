@@ -40,10 +40,11 @@ test('a run made on one machine is seen, diffed and checked out on another, and 
   expect(dry.runs).toEqual([id]);
   expect(readdirSync(disk)).toEqual([]);
   const pushed = here.json<Moved>('push');
-  expect(pushed).toMatchObject({ runs: [id], code: { count: 1 }, problems: [] });
+  expect(pushed).toMatchObject({ runs: [id], code: { count: 2 }, problems: [] });
   expect(here.json<Moved>('push').runs).toEqual([]);
 
   const pulled = there.json<Moved>('pull');
+  // The commit that it began from is the same there.
   expect(pulled).toMatchObject({ runs: [id], code: { count: 1 }, problems: [] });
   expect(there.waddle('logs', id).stdout).toContain('hello from here');
   expect(there.waddle('checkout', id, 'out').status).toBe(0);

@@ -4,6 +4,7 @@ import type { TeamParts } from '../collector/team-backend.ts';
 import { WaddleError } from '../errors/waddle-error.ts';
 import { diffTrees } from '../git/diff.ts';
 import { DASHBOARD_FOLDER, INTAKE_FILE } from './program-files.ts';
+import { noCodeHere, treeOfSide } from './serve-code.ts';
 import { VERSION } from './version.ts';
 
 export function teamParts({
@@ -19,7 +20,7 @@ export function teamParts({
     intake: INTAKE_FILE,
     env,
     diff: async (space, projects, from, to) => {
-      const [a, b] = [from.snapshot[from.at] ?? null, to.snapshot[to.at] ?? null];
+      const [a, b] = [treeOfSide(from), treeOfSide(to)];
       if (a === b) return '';
       try {
         const gitDir = await space.codeDir(projects[0], a === null ? [] : [a]);
@@ -28,12 +29,7 @@ export function teamParts({
         return await diffTrees({ gitDir, a, b, env, objects });
       } catch (error) {
         if (error instanceof WaddleError && error.code.endsWith('-unreachable')) throw error;
-        throw new WaddleError(
-          'code-missing',
-          'the code of both sides is not here',
-          'The commit that a run began from does not travel; its own code does, where it was pushed.',
-          { cause: error },
-        );
+        throw noCodeHere([from, to], error);
       }
     },
     bug,

@@ -74,7 +74,7 @@ export function settlePinNotes(opened: Opened): void {
 }
 
 function treesOf(snapshot: SnapshotRecord): string[] {
-  return [snapshot.tree, ...snapshot.nested.map((each) => each.tree)].filter(
+  return [snapshot.tree, snapshot.base_tree, ...snapshot.nested.map((each) => each.tree)].filter(
     (tree) => typeof tree === 'string',
   );
 }
@@ -124,7 +124,9 @@ function snapshotsIn(folder: string): SnapshotRecord[] | null {
 
 async function pinsOf({ context, layout }: Place, snapshot: SnapshotRecord): Promise<LoosePin[]> {
   const pins: LoosePin[] = [];
-  if (snapshot.tree && snapshot.git_dir) pins.push({ gitDir: snapshot.git_dir, tree: snapshot.tree });
+  for (const tree of [snapshot.tree, snapshot.base_tree]) {
+    if (tree && snapshot.git_dir) pins.push({ gitDir: snapshot.git_dir, tree });
+  }
   if (snapshot.nested.length === 0) return pins;
   const { nested } = await findNestedTrees({
     snapshot: {

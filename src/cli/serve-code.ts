@@ -8,6 +8,24 @@ import type { Layout } from '../journal/layout.ts';
 import type { CodeSide } from '../server/options.ts';
 import { isolatedGitDir } from '../sync/folder-space.ts';
 
+/** What a side is compared by where commits are not at hand. */
+export function treeOfSide({ snapshot, at }: CodeSide): string | null {
+  return (at === 'base' ? (snapshot.base_tree ?? snapshot.base) : snapshot.tree) ?? null;
+}
+
+/** Why two sides cannot be compared on a collector. */
+export function noCodeHere(sides: readonly CodeSide[], cause: unknown): WaddleError {
+  const old = sides.some(({ snapshot, at }) => at === 'base' && snapshot.base && !snapshot.base_tree);
+  return new WaddleError(
+    'code-missing',
+    'the code of both sides is not here',
+    old
+      ? 'The run was recorded by a Waddle that did not note what its commit held; comparing it with another run works.'
+      : 'waddle push brings it from where the run was made.',
+    { cause },
+  );
+}
+
 /** A unified patch; '' where both sides are the same tree. @throws WaddleError `code-missing` */
 export async function codeDiff(
   from: CodeSide,
@@ -15,7 +33,7 @@ export async function codeDiff(
   layout: Layout,
   env: Record<string, string | undefined>,
 ): Promise<string> {
-  const [a, b] = [from.snapshot[from.at] ?? null, to.snapshot[to.at] ?? null];
+  const [a, b] = [treeOfSide(from), treeOfSide(to)];
   if (a === b) return '';
   let failed: unknown;
   for (const gitDir of placesOf([to.snapshot, from.snapshot], layout)) {
@@ -45,7 +63,7 @@ export async function collectedDiff(
   projects: readonly [from: string, to: string],
   env: Record<string, string | undefined>,
 ): Promise<string> {
-  const [a, b] = [from.snapshot[from.at] ?? null, to.snapshot[to.at] ?? null];
+  const [a, b] = [treeOfSide(from), treeOfSide(to)];
   if (a === b) return '';
   const format = (a ?? b ?? '').length === 64 ? 'sha256' : 'sha1';
   const [one, other] = projects.map((project) => privateGitDir(isolatedGitDir(layout, project), format));
@@ -53,12 +71,7 @@ export async function collectedDiff(
     const objects = one === other || other === undefined ? undefined : join(other, 'objects');
     return await diffTrees({ gitDir: one ?? '', a, b, env, objects });
   } catch (error) {
-    throw new WaddleError(
-      'code-missing',
-      'the code of both sides is not here',
-      'The commit that a run began from does not travel; its own code does, where it was pushed.',
-      { cause: error },
-    );
+    throw noCodeHere([from, to], error);
   }
 }
 

@@ -129,6 +129,7 @@ export const SnapshotRecord = Type.Object({
   git_dir: maybe(Type.String()),
   prefix: Type.String(),
   base: maybe(Type.String()),
+  base_tree: maybe(Type.String()),
   tree: maybe(Type.String()),
   commit: maybe(Type.String()),
   commit_object: maybe(Type.String()),

@@ -77,6 +77,7 @@ export async function snapshotRepository(
     snapshot.object_format = objectFormat;
     const { status, index, head, missed } = await describe(git, session, options.head);
     snapshot.base = head?.id ?? null;
+    snapshot.base_tree = head?.tree ?? null;
     snapshot.branch = status.branch ?? rebasedBranch(repository.gitDir);
     snapshot.state = repositoryState(repository.gitDir, head !== null);
     const sorted = await findChanges(top, status, index, session.policy);

@@ -56,6 +56,8 @@ export interface Snapshot {
   prefix: string;
   /** HEAD when the snapshot was taken. */
   base: string | null;
+  /** The tree of `base`: where commits do not travel, it does. */
+  base_tree: string | null;
   tree: string | null;
   /** Equal to `base` where nothing differs from it. */
   commit: string | null;

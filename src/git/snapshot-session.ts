@@ -30,6 +30,7 @@ export function emptySnapshot(): Snapshot {
     git_dir: null,
     prefix: '',
     base: null,
+    base_tree: null,
     tree: null,
     commit: null,
     commit_object: null,

@@ -5,7 +5,7 @@ import { segmentName } from '../sync/bucket-keys.ts';
 import { checkCall, refusedPiece, takenPiece } from '../sync/call.ts';
 import { type Removals, readRemovals } from '../sync/folder-removals.ts';
 import { faultOf } from '../sync/journal-check.ts';
-import { extendFacts, type JournalFacts, NO_FACTS } from '../sync/journal-facts.ts';
+import { extendFacts, type JournalFacts, NO_FACTS, treesOf } from '../sync/journal-facts.ts';
 import { JournalHasher } from '../sync/journal-hash.ts';
 import type { FolderFacts } from '../sync/run-book.ts';
 import { codeOf, projectOf } from '../sync/run-summary.ts';
@@ -397,7 +397,7 @@ function runsOf(growths: readonly Growth[], known: ReadonlyMap<string, Known[]>)
       run,
       project: projectOf(facts),
       blobs: named.map(({ sha256, size, folder }) => ({ sha256, size: folder ? null : size })),
-      trees: codeOf(facts).flatMap(({ tree, nested }) => [tree, ...nested.map((each) => each.tree)]),
+      trees: treesOf(codeOf(facts)),
     });
   }
   return found;

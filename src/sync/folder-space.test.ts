@@ -49,8 +49,8 @@ describe('copying from one folder to another', () => {
     a.write('train.py', 'print(1)\n');
     const run = await a.run({ code: true });
     const report = await copy(a.space(), b.space(), [run]);
-    expect(report.trees.count).toBe(1);
-    expect(await listPinned({ gitDir: b.layout.privateGit, env: team.env })).toHaveLength(1);
+    expect(report.trees.count).toBe(2);
+    expect(await listPinned({ gitDir: b.layout.privateGit, env: team.env })).toHaveLength(2);
   });
 
   it('leaves nothing of an upload behind', async () => {

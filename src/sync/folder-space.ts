@@ -11,7 +11,7 @@ import { FolderBlobs, projectName } from './folder-blobs.ts';
 import { FolderJournals } from './folder-journals.ts';
 import { readRemovals } from './folder-removals.ts';
 import { FolderTrees } from './folder-trees.ts';
-import type { NamedBlob } from './journal-facts.ts';
+import { type NamedBlob, treesOf } from './journal-facts.ts';
 import { presenceOf } from './presence.ts';
 import { type FolderFacts, RunBook } from './run-book.ts';
 import { runDigest } from './run-digest.ts';
@@ -239,7 +239,7 @@ export class FolderSpace implements Space {
       for (const { run, code } of group) {
         trees.set(
           run,
-          treesIn(code).filter((tree) => found.has(tree)),
+          treesOf(code.code).filter((tree) => found.has(tree)),
         );
       }
     }
@@ -351,7 +351,7 @@ export class FolderSpace implements Space {
     return takeParts(parts, async (part) => {
       const facts = this.#facts(part.run);
       const code = facts === null ? null : this.#codeOf(part.run, facts);
-      if (facts === null || code === null || !treesIn(code).includes(part.tree)) {
+      if (facts === null || code === null || !treesOf(code.code).includes(part.tree)) {
         return refusedPart('tree-not-named', 'the run has no such tree');
       }
       const project = projectOf(facts);
@@ -370,7 +370,7 @@ export class FolderSpace implements Space {
     const facts = this.#facts(run);
     if (facts === null) return [];
     const code = this.#codeOf(run, facts);
-    const named = treesIn(code);
+    const named = treesOf(code.code);
     const store = this.#treesOf(projectOf(facts));
     const parts: PackPart[] = [];
     const known = [...have];
@@ -399,8 +399,4 @@ export function isolatedGitDir(layout: Layout, project: string): string {
 
 function blobsOf(facts: FolderFacts): NamedBlob[] {
   return [...facts.journals.values()].flatMap((entry) => entry.facts.blobs);
-}
-
-function treesIn({ code }: WantedCode): string[] {
-  return [...new Set(code.flatMap(({ tree, nested }) => [tree, ...nested.map((each) => each.tree)]))];
 }

@@ -134,6 +134,8 @@ export class FolderTrees {
     const gitDir = (await this.places.find(await this.places.ask([code]))).get(tree);
     if (gitDir === undefined) return null;
     const { env, layout } = this.#options;
+    // Somebody has it now: it is kept here too, whatever becomes of the commit that it is of.
+    if (offset === 0 && code.code.some(({ base }) => base === tree)) await this.#pin(gitDir, tree);
     const format = formatOf(tree);
     const candidates = have.filter((each) => isTreeId(each) && formatOf(each) === format && each !== tree);
     const known = new Set(await treesIn(gitDir, candidates, env));

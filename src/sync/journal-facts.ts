@@ -18,6 +18,8 @@ export interface NamedBlob {
 /** The code of a snapshot, and where the run's own machine had it. */
 export interface NamedCode {
   tree: string;
+  /** The tree of the commit that it began from, where that is another. */
+  base?: string | null;
   repository: string | null;
   gitDir: string | null;
   nested: { path: string; tree: string }[];
@@ -66,6 +68,12 @@ export const NO_FACTS: JournalFacts = {
   removals: [],
   travels: true,
 };
+
+/** The trees that make up code, each once: what ran, what it began from, and the repositories in it. */
+export function treesOf(code: readonly NamedCode[]): string[] {
+  const all = code.flatMap(({ tree, base, nested }) => [tree, base, ...nested.map((each) => each.tree)]);
+  return [...new Set(all.filter((tree) => typeof tree === 'string'))];
+}
 
 const OBJECT_ID = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
 
@@ -307,12 +315,15 @@ function text(value: unknown): string | null {
 }
 
 function codeOf(event: Extract<Event, { k: 'snapshot' }>): NamedCode[] {
-  const { tree, store, nested, repository, git_dir: gitDir } = event.snapshot;
+  const { tree, base_tree: baseTree, store, nested, repository, git_dir: gitDir } = event.snapshot;
   // Nothing was kept: what such a record names is HEAD's.
   if (store === 'none' || typeof tree !== 'string' || !isTreeId(tree)) return [];
   const inner = (Array.isArray(nested) ? nested : []).flatMap((each): NamedCode['nested'] => {
     const { path, tree: id } = (each ?? {}) as Record<string, unknown>;
     return typeof path === 'string' && typeof id === 'string' && isTreeId(id) ? [{ path, tree: id }] : [];
   });
-  return [{ tree, repository: text(repository), gitDir: text(gitDir), nested: inner }];
+  const base =
+    typeof baseTree === 'string' && isTreeId(baseTree) && baseTree.length === tree.length ? baseTree : tree;
+  const code = { tree, repository: text(repository), gitDir: text(gitDir), nested: inner };
+  return [base === tree ? code : { ...code, base }];
 }

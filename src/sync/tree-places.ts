@@ -5,7 +5,7 @@ import { formatOf, type ObjectFormat } from '../git/code-pack.ts';
 import { privateGitDir } from '../git/private-repository.ts';
 import { findRepository } from '../git/repository.ts';
 import { type Environment, runGit } from '../git/run-git.ts';
-import type { NamedCode } from './journal-facts.ts';
+import { type NamedCode, treesOf } from './journal-facts.ts';
 
 export interface TreePlacesOptions {
   /** Waddle's own repositories, one for each hash, below this folder. */
@@ -55,8 +55,9 @@ export class TreePlaces {
     const repository = runs.length === 0 ? null : await this.repository();
     for (const { code, own } of runs) {
       const trusted = own && this.#options.folder !== null;
-      for (const { tree, gitDir, repository: top, nested } of code) {
-        for (const each of [tree, ...nested.map((inner) => inner.tree)]) {
+      for (const named of code) {
+        const { gitDir, repository: top, nested } = named;
+        for (const each of treesOf([named])) {
           ask(this.privateDirOf(each), each);
           if (repository?.format === formatOf(each)) ask(repository.commonDir, each);
           if (trusted && gitDir !== null) ask(gitDir, each);
