@@ -20,7 +20,13 @@ export class TestCollector {
   readonly #spaces: HttpSpace[] = [];
 
   async start(
-    changes: { behindProxy?: boolean; allowedHosts?: string[]; rates?: Rates; dashboard?: string } = {},
+    changes: {
+      behindProxy?: boolean;
+      allowedHosts?: string[];
+      rates?: Rates;
+      recheckMs?: number;
+      dashboard?: string;
+    } = {},
   ): Promise<void> {
     const bug = (error: unknown) => void this.bugs.push(error);
     this.home = await makeHome();
@@ -35,6 +41,7 @@ export class TestCollector {
       maxConnections: 10_000,
       behindProxy: changes.behindProxy ?? false,
       rates: changes.rates,
+      recheckMs: changes.recheckMs,
       tls: null,
       log: (entry) => void this.logged.push(entry),
       bug,

@@ -1,5 +1,7 @@
 /** The collector as a team uses it: over its port, in its folder. What hostile clients try is in collector-hostile.test.ts. */
+import { connect } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { encodeFrames, FRAMES_TYPE } from '../src/protocol/frames.ts';
 import { makeTeam } from '../src/sync/sync-fixture.ts';
 import { transfer } from '../src/sync/transfer.ts';
 import { rootOfBytes, sha256, TestCollector, TestJournal, testRun } from './collector-fixture.ts';
@@ -9,7 +11,7 @@ const collector = new TestCollector();
 let write: string;
 
 beforeAll(async () => {
-  await collector.start();
+  await collector.start({ recheckMs: 100 });
   write = await collector.token({ space: 'team' });
 });
 beforeEach(() => expect(collector.bugs).toEqual([]));
@@ -250,6 +252,40 @@ describe('tokens', () => {
     ).not.toBeNull();
     const refused = await collector.json('/api/runs', token);
     expect([refused.status, refused.body.error.code]).toEqual([401, 'token-revoked']);
+  });
+
+  test('that are revoked lose their live streams, and uploads that are on their way', async () => {
+    const admin = await collector.token({ space: 'team', scope: 'admin' });
+    const made = await collector.post('/api/tokens', admin, { scope: 'write' });
+    const { token, record } = made.body;
+    const live = new WebSocket(`${collector.url.replace('http', 'ws')}/ws?token=${token}`);
+    const gone = new Promise((closed) => {
+      live.onclose = closed;
+    });
+    await new Promise((opened) => {
+      live.onopen = opened;
+    });
+    const { id, journal } = testRun('late');
+    const { bytes, ...header } = journal.piece();
+    const body = Buffer.concat(encodeFrames([{ header, payload: bytes }]));
+    const upload = connect(collector.port, '127.0.0.1');
+    const cut = new Promise((closed) => upload.once('close', closed));
+    upload.on('error', () => undefined);
+    upload.write(
+      `POST /api/sync/v1/journals HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${token}\r\ncontent-type: ${FRAMES_TYPE}\r\ncontent-length: ${body.length}\r\n\r\n`,
+    );
+    upload.write(body.subarray(0, -1));
+    // Somebody else's go on.
+    const other = new WebSocket(`${collector.url.replace('http', 'ws')}/ws?token=${write}`);
+    await new Promise((opened) => {
+      other.onopen = opened;
+    });
+    expect((await collector.ask('/api/runs', token)).status).toBe(200);
+    expect((await collector.json(`/api/tokens/${record.id}`, admin, { method: 'DELETE' })).status).toBe(200);
+    await Promise.all([gone, cut]);
+    expect(other.readyState).toBe(WebSocket.OPEN);
+    other.close();
+    expect((await (await collector.space(write)).states([id])).size).toBe(0);
   });
 
   test('make no token that may more than they may', async () => {

@@ -24,6 +24,8 @@ export interface CollectorOptions {
   tls: { cert: Buffer; key: Buffer } | null;
   /** Requests of one token; others than the usual only in tests. */
   rates?: Rates | undefined;
+  /** How often it is looked whether tokens still hold; more often than usual only in tests. */
+  recheckMs?: number | undefined;
   log: Log;
   bug(error: unknown): void;
 }
@@ -75,6 +77,7 @@ export async function startCollector(options: CollectorOptions): Promise<Running
     metrics,
     gate,
     rates: options.rates,
+    recheckMs: options.recheckMs,
     log: options.log,
     allowedHosts: options.allowedHosts,
     behindProxy: options.behindProxy,

@@ -31,6 +31,8 @@ export interface FrontDoorOptions {
   metrics: Metrics;
   gate: Gate;
   rates?: Rates | undefined;
+  /** How often it is looked whether tokens still hold of those that are at it, in milliseconds. */
+  recheckMs?: number | undefined;
   log: Log;
   /** Names that the Host header may carry; empty: any. */
   allowedHosts: readonly string[];
@@ -47,7 +49,7 @@ const SMALL_BYTES = 64 * 1024;
 /** Wrong tokens from one address. */
 const WRONG_PER_SECOND = 1;
 const WRONG_BURST = 30;
-/** Live clients of a token that was revoked are let go after so long, in milliseconds. */
+/** Live clients and running transfers of a token that was revoked are cut off after so long, in milliseconds. */
 const RECHECK_MS = 10_000;
 const LOGIN_BYTES = 4096;
 const COOKIE_DAYS = 400;
@@ -62,7 +64,8 @@ export class FrontDoor {
   readonly #registry: Registry;
   readonly #asks: RateLimit;
   readonly #wrongs = new RateLimit(WRONG_PER_SECOND, WRONG_BURST);
-  readonly #live = new Map<string, Set<Duplex>>();
+  /** By token, the connections of its live clients and of requests that are being served. */
+  readonly #held = new Map<string, Set<Duplex>>();
   readonly #recheck: NodeJS.Timeout;
   #secret: Promise<Buffer> | undefined;
   #inFlight = 0;
@@ -74,7 +77,8 @@ export class FrontDoor {
     const { perSecond, burst } = options.rates ?? RATES;
     this.#asks = new RateLimit(perSecond, burst);
     this.#registry = options.backend.registry;
-    this.#recheck = setInterval(() => void this.#letGo().catch(options.bug), RECHECK_MS);
+    const every = options.recheckMs ?? RECHECK_MS;
+    this.#recheck = setInterval(() => void this.#letGo().catch(options.bug), every);
     this.#recheck.unref();
   }
 
@@ -87,7 +91,7 @@ export class FrontDoor {
 
   close(): void {
     clearInterval(this.#recheck);
-    for (const sockets of this.#live.values()) for (const socket of sockets) socket.destroy();
+    for (const sockets of this.#held.values()) for (const socket of sockets) socket.destroy();
   }
 
   handle(request: IncomingMessage, response: ServerResponse): void {
@@ -148,6 +152,7 @@ export class FrontDoor {
     if (path === '/logout') return this.#logout(request, response);
     const { token, how } = await this.#enter(request);
     about.token = token;
+    response.once('close', this.#hold(token, request.socket));
     const url = new URL(request.url ?? '/', 'http://localhost');
     if (how === 'link' && wantsPage(request)) {
       // The token moves out of sight: it would stay in the browser's history.
@@ -185,18 +190,23 @@ export class FrontDoor {
     if (socket.destroyed) release();
     const app = await home.app(token.project);
     noteCaller(request, { token, requestId: requestIdOf(request) });
-    const sockets = this.#live.get(token.id) ?? new Set();
-    this.#live.set(token.id, sockets.add(socket));
-    socket.once('close', () => {
-      sockets.delete(socket);
-      if (sockets.size === 0 && this.#live.get(token.id) === sockets) this.#live.delete(token.id);
-    });
+    socket.once('close', this.#hold(token, socket));
     app.http.server.emit('upgrade', request, socket, head);
   }
 
-  /** Live clients whose token was revoked, or has expired, since they came. */
+  /** @returns what is to be called once the connection does nothing more with the token */
+  #hold({ id }: TokenRecord, socket: Duplex): () => void {
+    const sockets = this.#held.get(id) ?? new Set();
+    this.#held.set(id, sockets.add(socket));
+    return () => {
+      sockets.delete(socket);
+      if (sockets.size === 0 && this.#held.get(id) === sockets) this.#held.delete(id);
+    };
+  }
+
+  /** Those whose token was revoked, or has expired, since they came. */
   async #letGo(): Promise<void> {
-    for (const [id, sockets] of this.#live) {
+    for (const [id, sockets] of this.#held) {
       const token = await this.#registry.findToken(id);
       const now = Date.now() / 1000;
       const gone =

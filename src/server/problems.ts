@@ -1,6 +1,6 @@
 /** One shape for every refusal and failure, and the HTTP status of each. */
 import { STATUS_CODES } from 'node:http';
-import { WaddleError } from '../errors/waddle-error.ts';
+import { isSystemError, WaddleError } from '../errors/waddle-error.ts';
 import type { ApiError } from '../protocol/api.ts';
 
 const STATUS: Record<string, number> = {
@@ -40,6 +40,8 @@ const STATUS: Record<string, number> = {
   'store-unusable': 503,
   'store-full': 507,
   'not-written': 507,
+  'disk-full': 507,
+  'store-refuses': 507,
   'store-read-only': 409,
 };
 
@@ -70,6 +72,14 @@ export function problemOf(error: unknown): Problem {
           ? 400
           : 500);
     return { status, body: bodyOf(error.code, error.message, error.hint), unforeseen: false };
+  }
+  if (isSystemError(error, 'ENOSPC', 'EDQUOT', 'EFBIG')) {
+    const hint = 'What was acknowledged is kept. Once there is room, try again: it goes on where it stopped.';
+    return {
+      status: 507,
+      body: bodyOf('disk-full', 'the disk of the server is full', hint),
+      unforeseen: false,
+    };
   }
   const { code, statusCode, message } = (error instanceof Error ? error : {}) as {
     code?: unknown;
