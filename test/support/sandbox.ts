@@ -83,6 +83,21 @@ export class Sandbox {
     return { status, signal, stdout, stderr };
   }
 
+  /** As `waddle`, while this process goes on: it may be the one that is asked. */
+  async later(...args: string[]): Promise<Finished> {
+    const child = this.start(WADDLE, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const said = { stdout: '', stderr: '' };
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name]?.on('data', (data) => {
+        said[name] += String(data);
+      });
+    }
+    const closed = new Promise((resolve) => child.once('close', resolve));
+    const finished = await ended(child);
+    await closed;
+    return { ...finished, ...said };
+  }
+
   /** Runs `waddle` to its end, which must be good, and parses its `--json`. */
   json<T>(...args: string[]): T {
     const { status, stdout, stderr } = this.waddle(...args, '--json');
