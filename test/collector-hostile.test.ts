@@ -18,7 +18,7 @@ let mine: string;
 let theirs: string;
 
 beforeAll(async () => {
-  await collector.start({ rates: { perSecond: 40, burst: 80 } });
+  await collector.start({ rates: { perSecond: 15, burst: 150 } });
   mine = await collector.token({ space: 'team', project: 'mine' });
   theirs = await collector.token({ space: 'team', project: 'theirs' });
 });
