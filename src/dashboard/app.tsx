@@ -74,7 +74,7 @@ function Top() {
   const offline = connection.value === 'offline';
   return (
     <header class={`top${offline ? ' cut' : ''}`}>
-      <a class="brand" href={workspaceHref()} aria-label="Waddle: all runs">
+      <a class="brand" href={workspaceHref()} title="All runs">
         <svg viewBox="0 0 32 32" aria-hidden="true">
           <rect width="32" height="32" rx="8" fill="var(--accent)" />
           <path
@@ -86,6 +86,7 @@ function Top() {
             stroke-linejoin="round"
           />
         </svg>
+        <span class="sr-only">Waddle </span>
         <span class="clip brand-folder">{health.value?.folder ?? 'Waddle'}</span>
       </a>
       <nav aria-label="Views">
@@ -105,7 +106,7 @@ function Top() {
       </nav>
       <span class="grow" />
       {offline && <Offline />}
-      <button type="button" class="find" aria-label="Find a run, a metric or an action" onClick={openPalette}>
+      <button type="button" class="find" title="Find a run, a metric or an action" onClick={openPalette}>
         <Icon name="search" />
         <span>Find</span>
         <kbd>{isMac ? '⌘K' : 'Ctrl K'}</kbd>

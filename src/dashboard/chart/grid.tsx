@@ -146,6 +146,9 @@ export function ChartGrid({ context, sections, options, change, name }: GridProp
     const { pinned, sizes } = options.peek();
     const isPinned = pinned.includes(panel.key);
     const wide = (sizes.get(panel.key)?.span ?? 1) > 1;
+    const mates = list.flatMap((row) => (row.type === 'panels' ? row.panels : []));
+    const before =
+      mates[mates.findIndex((one) => one.key === panel.key && one.section === panel.section) - 1];
     return (
       <>
         <MenuItem
@@ -169,6 +172,18 @@ export function ChartGrid({ context, sections, options, change, name }: GridProp
         >
           {wide ? 'Usual size' : 'Make it large'}
         </MenuItem>
+        {before?.section === panel.section && (
+          <MenuItem
+            icon="list"
+            onPick={() => {
+              const { moves } = options.peek();
+              change({ moves: [...moves.filter(([key]) => key !== panel.key), [panel.key, before.key]] });
+              close();
+            }}
+          >
+            Move one place ahead
+          </MenuItem>
+        )}
         <div class="menu-rule" />
       </>
     );
@@ -184,19 +199,14 @@ export function ChartGrid({ context, sections, options, change, name }: GridProp
           if (row === undefined) return [];
           if (row.type === 'head') {
             return [
-              <button
-                key={`head ${row.section}`}
-                type="button"
-                class="grid-head"
-                aria-expanded={!row.folded}
-                style={{ top: `${item.start}px` }}
-                onClick={() => fold(row.section)}
-              >
-                <Icon name={row.folded ? 'chevron' : 'down'} />
-                {row.section === PINNED && <Icon name="pin" />}
-                <span class="clip">{row.title}</span>
-                <span class="quiet small">{row.count}</span>
-              </button>,
+              <h2 key={`head ${row.section}`} class="grid-head" style={{ top: `${item.start}px` }}>
+                <button type="button" aria-expanded={!row.folded} onClick={() => fold(row.section)}>
+                  <Icon name={row.folded ? 'chevron' : 'down'} />
+                  {row.section === PINNED && <Icon name="pin" />}
+                  <span class="clip">{row.title}</span>
+                  <span class="quiet small">{row.count}</span>
+                </button>
+              </h2>,
             ];
           }
           return row.panels.map((panel) => {

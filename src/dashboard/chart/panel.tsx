@@ -395,7 +395,7 @@ export function Panel(props: PanelProps) {
   return (
     <section
       class="panel"
-      aria-label={`Chart of ${title}`}
+      aria-label={`Chart of ${metric}`}
       aria-busy={now === 'loading' || now === 'stale'}
       data-metric={metric}
       data-state={now}

@@ -14,7 +14,7 @@ import type { Axis } from '../chart/line.ts';
 import { Icon } from '../parts/icon.tsx';
 import { MenuButton } from '../parts/popover.tsx';
 import { replaceSearch, search } from '../shell/router.ts';
-import { AxisChoice, ScaleItems, Smoothing } from '../workspace/chart-controls.tsx';
+import { AxisChoice, RangeForm, ScaleItems, Smoothing } from '../workspace/chart-controls.tsx';
 import { readView, type View, writeView } from '../workspace/view.ts';
 
 const noGroups: ChartContext['groups'] = signal(null);
@@ -108,7 +108,16 @@ export function ChartView(props: {
         />
         <Smoothing settings={now} set={set} />
         <MenuButton label="Chart settings" icon="settings" pressed={now.logX || now.logY || now.clip}>
-          {() => <ScaleItems settings={settings.value} set={set} />}
+          {() => (
+            <>
+              <ScaleItems settings={settings.value} set={set} />
+              <RangeForm
+                axis={settings.value.axis}
+                range={range.value}
+                setRange={(next) => edit({ range: next })}
+              />
+            </>
+          )}
         </MenuButton>
         {range.value !== null && (
           <button type="button" class="button" onClick={() => edit({ range: null })}>

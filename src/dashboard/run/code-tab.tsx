@@ -135,7 +135,7 @@ export function CodeTab({ data, detail }: TabProps) {
         <div class="code-against">
           <span class="quiet">Against</span>
           <MenuButton
-            label="Choose what to compare with"
+            label={`Choose what to compare with: ${name}`}
             class="button"
             wide
             text={

@@ -2,6 +2,7 @@
 /** What every bar above charts has: how x is told, smoothing, and scales. */
 import { useRef } from 'preact/hooks';
 import type { ChartSettings } from '../chart/context.ts';
+import type { Range } from '../chart/extent.ts';
 import type { Axis } from '../chart/line.ts';
 import { MenuItem } from '../parts/popover.tsx';
 
@@ -70,6 +71,48 @@ export function Smoothing({ settings, set }: ControlProps) {
 /** Most of what matters lies between 0.9 and 1: the slider gives it room. */
 const toSlider = (weight: number): number => 1 - Math.sqrt(1 - weight);
 const fromSlider = (place: number): number => Math.min(0.999, Number((1 - (1 - place) ** 2).toFixed(3)));
+
+/** The range of x in figures, for who has no pointer or wants it exact; a range of the clock is left to the pointer. */
+export function RangeForm(props: {
+  axis: Axis;
+  range: Range | null;
+  setRange: (range: Range | null) => void;
+}) {
+  const from = useRef<HTMLInputElement>(null);
+  const to = useRef<HTMLInputElement>(null);
+  const { axis, range, setRange } = props;
+  if (axis === 'time') return null;
+  const commit = () => {
+    const [low, high] = [from.current?.value ?? '', to.current?.value ?? ''];
+    const next: Range = [Number(low), high === '' ? Number.POSITIVE_INFINITY : Number(high)];
+    if (low === '' && high === '') setRange(null);
+    else if (next[0] < next[1]) setRange(next);
+  };
+  const field = (ref: typeof from, label: string, value: number | undefined) => (
+    <span class="field">
+      <input
+        ref={ref}
+        type="number"
+        step="any"
+        aria-label={label}
+        placeholder={label}
+        value={value === undefined || !Number.isFinite(value) ? '' : Number(value.toPrecision(6))}
+        onChange={commit}
+      />
+    </span>
+  );
+  return (
+    <>
+      <div class="menu-rule" />
+      <div class="menu-title">{axis === 'step' ? 'Steps' : 'Seconds'}</div>
+      <div class="range-form">
+        {field(from, 'From', range?.[0])}
+        <span class="quiet">to</span>
+        {field(to, 'the end', range?.[1])}
+      </div>
+    </>
+  );
+}
 
 export function ScaleItems({ settings, set }: ControlProps) {
   return (

@@ -11,10 +11,16 @@ export function RunCount() {
   const usual = view.value.only === null && view.value.hidden.length === 0 && view.value.shown.length === 0;
   return (
     <div class="count small">
-      <span class="clip">
-        {total.toLocaleString()} {total === 1 ? 'run' : 'runs'}
-        {state === 'partial' && !moreRuns.value ? ' so far' : ''}
-        {moreRuns.value ? ' so far, scroll for more' : ''}
+      <span
+        class="clip"
+        title={
+          moreRuns.value
+            ? 'More come when the table is scrolled to its end; the filter finds them all'
+            : undefined
+        }
+      >
+        {total.toLocaleString()}
+        {moreRuns.value || state === 'partial' ? '+' : ''} {total === 1 ? 'run' : 'runs'}
         {charted < total ? `, ${charted.toLocaleString()} charted` : ''}
       </span>
       <span class="grow" />

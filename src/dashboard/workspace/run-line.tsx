@@ -165,18 +165,20 @@ export function GroupLine(props: {
       style={{ transform: `translateY(${props.top}px)` }}
       onPointerEnter={() => (pointer.lifted.value = props.name)}
     >
-      <button type="button" class="group-button" aria-expanded={!props.folded} onClick={props.fold}>
-        <Icon name={props.folded ? 'chevron' : 'down'} />
-        {group && <LineMark look={group.look} shown />}
-        <strong class="clip">{props.name}</strong>
-        <span class="quiet small">{props.runs.length}</span>
-        {value !== undefined && (
-          <>
-            <span class="grow" />
-            <span class="at-pointer">{value}</span>
-          </>
-        )}
-      </button>
+      <div role="gridcell" class="group-cell">
+        <button type="button" class="group-button" aria-expanded={!props.folded} onClick={props.fold}>
+          <Icon name={props.folded ? 'chevron' : 'down'} />
+          {group && <LineMark look={group.look} shown />}
+          <strong class="clip">{props.name}</strong>
+          <span class="quiet small">{props.runs.length}</span>
+          {value !== undefined && (
+            <>
+              <span class="grow" />
+              <span class="at-pointer">{value}</span>
+            </>
+          )}
+        </button>
+      </div>
     </div>
   );
 }

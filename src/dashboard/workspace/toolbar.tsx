@@ -7,7 +7,7 @@ import { MenuButton, MenuItem } from '../parts/popover.tsx';
 import { useShortcuts } from '../shell/keyboard.ts';
 import { navigate, search } from '../shell/router.ts';
 import { say } from '../shell/toasts.tsx';
-import { AxisChoice, ScaleItems, Smoothing } from './chart-controls.tsx';
+import { AxisChoice, RangeForm, ScaleItems, Smoothing } from './chart-controls.tsx';
 import { HEIGHT, setSettings, setView, view } from './view.ts';
 
 /** `idle`: there is nothing to set; it keeps its place. */
@@ -72,7 +72,7 @@ export function Toolbar({ count, idle }: { count: number; idle: boolean }) {
 }
 
 function SettingsMenu() {
-  const { settings, height, group, sizes, moves } = view.value;
+  const { settings, range, height, group, sizes, moves } = view.value;
   const changed = settings.logX || settings.logY || settings.clip;
   return (
     <MenuButton label="Chart settings" icon="settings" pressed={changed}>
@@ -94,6 +94,7 @@ function SettingsMenu() {
               </MenuItem>
             </>
           )}
+          <RangeForm axis={settings.axis} range={range} setRange={(next) => setView({ range: next })} />
           <div class="menu-rule" />
           <div class="menu-title">Height of charts</div>
           {[176, HEIGHT, 320].map((one, index) => (

@@ -180,6 +180,7 @@ export function Workspace() {
       class={`workspace${narrow ? ' narrow' : ''}${drag.value === undefined ? '' : ' dragging'}`}
       ref={root}
     >
+      <h1 class="sr-only">Runs</h1>
       {narrow && (
         <div class="sides">
           <div class="segments" role="tablist" aria-label="Runs or charts">
