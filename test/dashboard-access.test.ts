@@ -31,7 +31,7 @@ interface Violation {
   nodes: { target: string[] }[];
 }
 
-describe.skipIf('missing' in found)('the page for everyone', { retry: 1 }, () => {
+describe.skipIf('missing' in found)('the page for everyone', { retry: 1, timeout: 240_000 }, () => {
   const box = new Sandbox();
   const ids: string[] = [];
   let port = 0;

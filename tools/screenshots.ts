@@ -80,7 +80,10 @@ async function photograph(chromium: string, url: string, name: string, ready: st
     const page = await browser.newPage();
     await page.goto(url);
     await page.locator(ready).first().waitFor();
-    // Fonts, lines and previews come in by themselves; the page is at rest when nothing moves on the network.
+    // Lines, previews and differences come in by themselves; after them fonts and the last frame.
+    await page.waitForFunction(`!document.querySelector('[data-state="loading"], .outline')`, undefined, {
+      timeout: 120_000,
+    });
     await page.waitForTimeout(1200);
     await page.screenshot({ path: join(target, `${name}-${colorScheme}.png`) });
     await browser.close();

@@ -1,60 +1,28 @@
 // biome-ignore-all lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by keyboard
-// biome-ignore-all lint/a11y/useSemanticElements: a virtual table is made of positioned boxes, with the roles of a table
-// biome-ignore-all lint/a11y/useFocusableInteractive: nothing in that table is pressed
+// biome-ignore-all lint/a11y/useSemanticElements: a scrolling region
 /**
  * A look at an artifact. Its bytes are a stranger's: pictures and sounds are shown as such, text as text, and a page only
  * in a frame that may do nothing.
  */
 import { useSignal } from '@preact/signals';
-import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { useEffect, useMemo } from 'preact/hooks';
 import type { Artifact, FolderListing } from '../../protocol/api.ts';
 import { ApiFailure, asFailure, getJson, isAbort, readFailure } from '../api/client.ts';
 import { formatBytes } from '../format/numbers.ts';
 import { Icon } from '../parts/icon.tsx';
 import { Failed, Outline } from '../parts/states.tsx';
-import { useVirtual } from '../parts/virtual.ts';
-import { columnsOf } from './ansi.ts';
 import { downloadOf } from './artifacts-tab.tsx';
 import { Path } from './code-tab.tsx';
-import { readDelimited, separatorOf } from './delimited.ts';
+import { DelimitedTable } from './delimited-view.tsx';
+import { type Look, lookOfFile } from './file-look.ts';
+import { JsonNode } from './json-view.tsx';
 import { Markdown } from './markdown-view.tsx';
+import { TextLines } from './text-view.tsx';
 import { setParams } from './url-state.ts';
-import { formatValue, isObject, parseExact } from './values.ts';
+import { parseExact } from './values.ts';
 
 /** Of text only so much is read for a look. Bytes. */
 const LOOK = 2 * 1024 * 1024;
-const MAX_ROWS = 20_000;
-
-export type Look = 'image' | 'audio' | 'video' | 'json' | 'table' | 'markdown' | 'page' | 'text' | 'none';
-
-const BY_NAME: readonly [endings: RegExp, look: Look][] = [
-  [/\.(png|jpe?g|gif|webp|avif|bmp|ico|svg)$/i, 'image'],
-  [/\.(mp3|wav|ogg|flac|m4a)$/i, 'audio'],
-  [/\.(mp4|webm|mov)$/i, 'video'],
-  [/\.(json|ipynb|geojson)$/i, 'json'],
-  [/\.(csv|tsv)$/i, 'table'],
-  [/\.(md|markdown)$/i, 'markdown'],
-  [/\.html?$/i, 'page'],
-  [
-    /\.(txt|log|jsonl|ya?ml|toml|ini|cfg|conf|py|ts|tsx|js|sh|rs|c|h|cpp|xml|sql|r|tex|rst|diff|patch)$/i,
-    'text',
-  ],
-];
-
-/** How a file is looked at: by its name, else by the type that the job gave. Pure. */
-export function lookOfFile(name: string, mime: string | null): Look {
-  const known = BY_NAME.find(([endings]) => endings.test(name));
-  if (known) return known[1];
-  const type = mime?.split(';')[0]?.trim().toLowerCase() ?? '';
-  if (/^image\/(png|jpeg|gif|webp|avif|bmp|svg\+xml)$/.test(type)) return 'image';
-  if (type.startsWith('audio/')) return 'audio';
-  if (type.startsWith('video/')) return 'video';
-  if (type === 'application/json') return 'json';
-  if (type === 'text/csv' || type === 'text/tab-separated-values') return 'table';
-  if (type === 'text/markdown') return 'markdown';
-  if (type === 'text/html') return 'page';
-  return type.startsWith('text/') ? 'text' : 'none';
-}
 
 export function ArtifactView({ artifact, path }: { artifact: Artifact; path: string }) {
   if (artifact.type === 'folder') return <Folder artifact={artifact} path={path} />;
@@ -221,193 +189,11 @@ function Read({ text, cut, look, name }: { text: string; cut: boolean; look: Loo
       </div>
     );
   }
-  if (look === 'table') return <Table text={text} cut={cut} name={name} />;
+  if (look === 'table') return <DelimitedTable text={text} cut={cut} name={name} />;
   if (value === undefined) return <TextLines text={text} />;
   return (
     <div class="preview json" tabIndex={0} role="region" aria-label={`Content of ${name}`}>
       <JsonNode name={null} value={value.json} depth={0} />
-    </div>
-  );
-}
-
-const MANY = 500;
-
-function JsonNode({ name, value, depth }: { name: string | null; value: unknown; depth: number }) {
-  const open = useSignal(depth < 2);
-  const list = Array.isArray(value);
-  const entries: [string, unknown][] = list
-    ? value.slice(0, MANY).map((child, index): [string, unknown] => [String(index), child])
-    : isObject(value)
-      ? Object.entries(value).slice(0, MANY)
-      : [];
-  const count = list ? value.length : isObject(value) ? Object.keys(value).length : 0;
-  const label = name === null ? '' : name;
-  if (count === 0) {
-    const kind = value === null ? 'null' : list || isObject(value) ? 'empty' : typeof value;
-    const text =
-      typeof value === 'string'
-        ? JSON.stringify(value)
-        : list
-          ? '[]'
-          : isObject(value)
-            ? '{}'
-            : formatValue(value);
-    return (
-      <div class="json-leaf">
-        {name !== null && <span class="json-key">{label}</span>}
-        <span class={`json-${kind}`}>{text}</span>
-      </div>
-    );
-  }
-  return (
-    <div class="json-branch">
-      <button
-        type="button"
-        aria-expanded={open.value}
-        onClick={() => {
-          open.value = !open.value;
-        }}
-      >
-        <Icon name={open.value ? 'down' : 'chevron'} />
-        {name !== null && <span class="json-key">{label}</span>}
-        <span class="quiet small">{list ? `${count} items` : `${count} keys`}</span>
-      </button>
-      {open.value && (
-        <div class="json-children">
-          {entries.map(([key, child]) => (
-            <JsonNode key={key} name={key} value={child} depth={depth + 1} />
-          ))}
-          {count > MANY && <div class="quiet small json-leaf">and {count - MANY} more</div>}
-        </div>
-      )}
-    </div>
-  );
-}
-
-const LINE = 18;
-
-/** Text of any length: only the lines in view exist. */
-function TextLines({ text }: { text: string }) {
-  const scroller = useRef<HTMLDivElement>(null);
-  const lines = useMemo(() => {
-    const all = text.replaceAll('\r\n', '\n').split('\n');
-    if (all.at(-1) === '') all.pop();
-    return all.map((line) => (line.length > 20_000 ? `${line.slice(0, 20_000)}…` : line));
-  }, [text]);
-  const widest = useMemo(() => lines.reduce((most, line) => Math.max(most, columnsOf(line)), 0), [lines]);
-  const virtual = useVirtual({
-    count: lines.length,
-    size: () => LINE,
-    keyOf: (index) => index,
-    scroller,
-    overscan: 20,
-    layout: lines,
-    before: 8,
-  });
-  return (
-    <div class="text-lines" ref={scroller} tabIndex={0} role="region" aria-label="Content">
-      <div style={{ height: `${virtual.total + 8}px`, minWidth: `calc(${widest}ch + 80px)` }}>
-        {virtual.items.map((item) => (
-          <div key={item.key} class="text-line" style={{ transform: `translateY(${item.start}px)` }}>
-            <span class="patch-number" aria-hidden="true">
-              {item.index + 1}
-            </span>
-            <span class="console-text">{lines[item.index]}</span>
-          </div>
-        ))}
-      </div>
-    </div>
-  );
-}
-
-const ROW = 26;
-const MAX_COLUMNS = 60;
-
-function Table({ text, cut, name }: { text: string; cut: boolean; name: string }) {
-  const scroller = useRef<HTMLDivElement>(null);
-  const { head, rows, widths, columns, numeric } = useMemo(() => {
-    const all = readDelimited(text, separatorOf(text, name), { maxRows: MAX_ROWS + 1, cut });
-    const [first = [], ...rest] = all;
-    const count = Math.max(first.length, ...rest.slice(0, 200).map((row) => row.length));
-    const list = Array.from({ length: Math.min(count, MAX_COLUMNS) }, (_, index) => index);
-    const sample = rest.slice(0, 200);
-    const cells = (index: number) => [first, ...sample].map((row) => row[index] ?? '');
-    return {
-      head: first,
-      rows: rest,
-      columns: list,
-      widths: list.map((index) => Math.min(40, Math.max(6, ...cells(index).map(columnsOf)) + 3)),
-      numeric: list.map((index) =>
-        sample.every(
-          (row) => row[index] === undefined || row[index] === '' || Number.isFinite(Number(row[index])),
-        ),
-      ),
-      count,
-    };
-  }, [text]);
-  const virtual = useVirtual({
-    count: rows.length,
-    size: () => ROW,
-    keyOf: (index) => index,
-    scroller,
-    overscan: 12,
-    layout: rows,
-    before: ROW,
-  });
-  const width = widths.reduce((sum, one) => sum + one, 0);
-  const cell = (index: number) => ({ width: `${widths[index] ?? 10}ch` });
-  return (
-    <div
-      class="csv"
-      ref={scroller}
-      tabIndex={0}
-      role="table"
-      aria-label={`Table ${name}`}
-      aria-rowcount={rows.length + 1}
-    >
-      <div
-        class="csv-inner"
-        style={{ height: `${virtual.total}px`, minWidth: `${width + 8}ch` }}
-        role="rowgroup"
-      >
-        <div class="csv-head" role="row">
-          <span class="csv-number" role="columnheader">
-            <span class="sr-only">Row</span>
-          </span>
-          {columns.map((index) => (
-            <span
-              key={index}
-              role="columnheader"
-              class={`clip${numeric[index] ? ' number' : ''}`}
-              style={cell(index)}
-              title={head[index]}
-            >
-              {head[index]}
-            </span>
-          ))}
-        </div>
-        {virtual.items.map((item) => (
-          <div key={item.key} class="csv-row" role="row" style={{ transform: `translateY(${item.start}px)` }}>
-            <span class="csv-number" role="rowheader">
-              {item.index + 1}
-            </span>
-            {columns.map((index) => (
-              <span
-                key={index}
-                role="cell"
-                class={`clip${numeric[index] ? ' number' : ''}`}
-                style={cell(index)}
-                title={rows[item.index]?.[index]}
-              >
-                {rows[item.index]?.[index]}
-              </span>
-            ))}
-          </div>
-        ))}
-      </div>
-      {rows.length >= MAX_ROWS && (
-        <p class="quiet small csv-more">The first {MAX_ROWS.toLocaleString()} rows.</p>
-      )}
     </div>
   );
 }
