@@ -83,7 +83,7 @@ await describePostgres('the garbage of a team', (postgres) => {
       artifacts: { model: randomBytes(9_000_000) },
       folders: ['data'],
       code: true,
-      samples: 100_000,
+      samples: 20_000,
     });
     a.write('train.py', 'print(2)\n');
     const second = await a.run({ code: true });
@@ -132,11 +132,13 @@ await describePostgres('the garbage of a team', (postgres) => {
     expect(await b.space().digests([run, second])).toEqual(await a.space().digests([run, second]));
   });
 
-  it('is a removed run with all that was its own, after its time; restored, it can come again', async () => {
+  it('is a removed run with all that was its own, after its time; restored, it can come again', {
+    timeout: 180_000,
+  }, async () => {
     a.write('train.py', 'print(1)\n');
     const [own, shared] = [randomBytes(100), randomBytes(100)];
     const kept = await a.run({ artifacts: { shared }, samples: 10 });
-    const run = await a.run({ artifacts: { own, shared }, code: true, samples: 100_000 });
+    const run = await a.run({ artifacts: { own, shared }, code: true, samples: 20_000 });
     const space = open();
     intake();
     await copy(a.space(), space, [kept, run]);
@@ -230,8 +232,10 @@ await describePostgres('the garbage of a team', (postgres) => {
     expect(await collect()).toMatchObject({ objects: 0 });
   });
 
-  it('is looked for beside pushes of all kinds, by any number of collectors, and nothing is lost', async () => {
-    const bytes = Array.from({ length: 4 }, () => randomBytes(2000));
+  it('is looked for beside pushes of all kinds, by any number of collectors, and nothing is lost', {
+    timeout: 180_000,
+  }, async () => {
+    const bytes = Array.from({ length: 3 }, () => randomBytes(2000));
     const runs: string[] = [];
     a.write('train.py', 'print(1)\n');
     for (const [index, one] of bytes.entries()) {
@@ -266,14 +270,18 @@ await describePostgres('the garbage of a team', (postgres) => {
           return { objects: 0 };
         });
         taken += collected.objects;
+        await new Promise((wake) => setTimeout(wake, 20));
       }
     };
     const sweeps = [sweep(), sweep()];
-    for (const run of runs) {
-      await Promise.all([copy(a.space(), open(), [run]), copy(a.space(), open('other'), [run])]);
+    try {
+      for (const run of runs) {
+        await Promise.all([copy(a.space(), open(), [run]), copy(a.space(), open('other'), [run])]);
+      }
+    } finally {
+      pushing = false;
+      await Promise.all(sweeps);
     }
-    pushing = false;
-    await Promise.all(sweeps);
     expect(taken).toBeGreaterThan(0);
     for (const name of ['team', 'other']) {
       const b = team.folder(`from-${name}`);

@@ -37,17 +37,19 @@ export async function openDesk(
   database: string | undefined,
 ): Promise<Desk> {
   if (url !== undefined) return runningDesk(context, url);
+  return registryDesk(context, await openRegistry(context, database));
+}
+
+/** The database's, or that of the collector's folder; must be closed. */
+export async function openRegistry(context: Context, database: string | undefined): Promise<Registry> {
   const team = database ?? context.env.WADDLE_DATABASE;
-  if (team === undefined) {
-    return registryDesk(context, openFileRegistry(join(knownCollector(context), REGISTRY_FILE)));
-  }
+  if (team === undefined) return openFileRegistry(join(knownCollector(context), REGISTRY_FILE));
   const { openDatabase } = await import('../postgres/database.ts');
   const { PostgresRegistry } = await import('../collector/postgres-registry.ts');
   const opened = await openDatabase(team, { connections: 2 });
-  return {
-    ...registryDesk(context, new PostgresRegistry(opened)),
-    close: () => opened.close(),
-  };
+  const registry = new PostgresRegistry(opened);
+  registry.close = () => opened.close();
+  return registry;
 }
 
 function registryDesk(context: Context, registry: Registry): Desk {

@@ -46,18 +46,8 @@ const PASSES = 20;
  * @throws WaddleError `backup-elsewhere` where something else is there
  */
 export function backupCollector(folder: string, target: string): BackupReport {
-  const mark = join(target, MARK);
-  if (existsSync(target) && readdirSync(target).length > 0 && !existsSync(mark)) {
-    throw new WaddleError(
-      'backup-elsewhere',
-      `${target} holds something that is no backup`,
-      'Name an empty folder, or an earlier backup.',
-    );
-  }
+  beginBackup(target);
   const report: BackupReport = { spaces: 0, files: 0, kept: 0, bytes: 0 };
-  mkdirSync(target, { recursive: true, mode: 0o700 });
-  if (!existsSync(mark))
-    writeDurably(mark, `${JSON.stringify({ app: 'waddle', format: FORMAT, whole: false })}\n`);
   // Tokens first: whoever could write at the time can read what it wrote.
   const registry = join(target, `${REGISTRY_FILE}.new`);
   rmSync(registry, { force: true });
@@ -76,11 +66,34 @@ export function backupCollector(folder: string, target: string): BackupReport {
     copyGit(join(from, 'git'), join(to, 'git'), report);
     report.spaces += 1;
   }
+  endBackup(target);
+  return report;
+}
+
+/**
+ * Takes an empty folder, or an earlier backup.
+ * @throws WaddleError `backup-elsewhere`
+ */
+export function beginBackup(target: string): void {
+  const mark = join(target, MARK);
+  if (existsSync(target) && readdirSync(target).length > 0 && !existsSync(mark)) {
+    throw new WaddleError(
+      'backup-elsewhere',
+      `${target} holds something that is no backup`,
+      'Name an empty folder, or an earlier backup.',
+    );
+  }
+  mkdirSync(target, { recursive: true, mode: 0o700 });
+  if (!existsSync(mark))
+    writeDurably(mark, `${JSON.stringify({ app: 'waddle', format: FORMAT, whole: false })}\n`);
+}
+
+/** From now on it is whole, whatever becomes of a later one into the same folder. */
+export function endBackup(target: string): void {
   writeDurably(
-    mark,
+    join(target, MARK),
     `${JSON.stringify({ app: 'waddle', format: FORMAT, whole: true, at: Date.now() / 1000 })}\n`,
   );
-  return report;
 }
 
 /** Folders of a space, in the order in which one names what is in the next. */
@@ -184,21 +197,7 @@ function listing(folder: string): string {
  * @throws WaddleError `backup-missing`, `backup-damaged`, `restore-elsewhere`, `collector-runs`
  */
 export async function restoreCollector(backup: string, folder: string): Promise<BackupReport> {
-  const mark = readMark(backup);
-  if (mark === null || !isCollectorFolder(backup)) {
-    throw new WaddleError(
-      'backup-missing',
-      `there is no backup in ${backup}`,
-      'Name a folder that `waddle collector backup` wrote.',
-    );
-  }
-  if (!mark.whole) {
-    throw new WaddleError(
-      'backup-damaged',
-      `the backup in ${backup} was never finished`,
-      'Make it anew, or take an older one.',
-    );
-  }
+  checkBackup(backup);
   if (existsSync(folder) && readdirSync(folder).length > 0) {
     throw new WaddleError(
       'restore-elsewhere',
@@ -227,6 +226,25 @@ export async function restoreCollector(backup: string, folder: string): Promise<
     return report;
   } finally {
     unlock();
+  }
+}
+
+/** @throws WaddleError `backup-missing`, `backup-damaged` */
+export function checkBackup(backup: string): void {
+  const mark = readMark(backup);
+  if (mark === null || !isCollectorFolder(backup)) {
+    throw new WaddleError(
+      'backup-missing',
+      `there is no backup in ${backup}`,
+      'Name a folder that `waddle collector backup` wrote.',
+    );
+  }
+  if (!mark.whole) {
+    throw new WaddleError(
+      'backup-damaged',
+      `the backup in ${backup} was never finished`,
+      'Make it anew, or take an older one.',
+    );
   }
 }
 

@@ -65,6 +65,19 @@ export class TeamSpace implements Space {
     return this.#read((session) => ownersOf(session, runs));
   }
 
+  /** All runs that anything is here of, removed ones too. */
+  async runIds(): Promise<string[]> {
+    const rows = await this.#read((session) => session.rows('SELECT run FROM owners ORDER BY run'));
+    return rows.map((row) => String(row.run));
+  }
+
+  /** Lengths of the journals of removals, by writer: of those that take effect, or of those that are only told. */
+  async removalJournals(kind: 'applied' | 'announced'): Promise<Map<string, number>> {
+    const known = await this.#read(async (session) => (await readKnown(session, [''])).get('') ?? []);
+    const own = known.filter(({ announced, facts }) => announced === (kind === 'announced') && facts.travels);
+    return new Map(own.map(({ writer, facts }) => [writer, facts.length]));
+  }
+
   async compare(
     runs: ReadonlyMap<string, string>,
     project: ReadonlyMap<string, JournalMark>,

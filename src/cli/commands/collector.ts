@@ -1,9 +1,9 @@
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { openObjects } from '../../blobs/objects-place.ts';
 import { type BackupReport, backupCollector, restoreCollector } from '../../collector/backup.ts';
-import { openFileRegistry } from '../../collector/file-registry.ts';
-import { REGISTRY_FILE } from '../../collector/folder-backend.ts';
+import type { TeamBackupReport } from '../../collector/team-backup.ts';
+import type { TeamSpaces } from '../../collector/team-spaces.ts';
 import { WaddleError } from '../../errors/waddle-error.ts';
 import type { Garbage } from '../../postgres/collect-garbage.ts';
 import { readBytes, readCount, readSpan } from '../amounts.ts';
@@ -14,18 +14,23 @@ import { count, formatBytes } from '../format-number.ts';
 import { example } from '../help.ts';
 import { inert } from '../inert.ts';
 import { printJson } from '../json.ts';
+import { openRegistry } from '../token-desk.ts';
 
-interface GcFlags {
+interface PlaceFlags {
   database?: string;
   blobs?: string;
+  json?: boolean;
+}
+
+interface GcFlags extends PlaceFlags {
   loose?: number;
   unfinished?: number;
   removed?: number;
   dryRun?: boolean;
-  json?: boolean;
 }
 
 interface QuotaFlags {
+  database?: string;
   space: string;
   maxBytes?: number;
   maxSamples?: number;
@@ -37,40 +42,40 @@ interface QuotaFlags {
 const LEAST_LOOSE_S = 2 * 3600;
 
 export function define(command: Command, context: Context): void {
-  command.description('Looks after a collector’s folder (--dir): waddle serve --collector made it.');
-  command
-    .command('backup')
-    .description('Copies it, while it runs too; into an earlier backup, only what is new.')
-    .argument('<folder>', 'where to: an empty folder, or an earlier backup')
+  command.description('Looks after a collector: its folder (--dir), or its PostgreSQL and S3.');
+  placed(
+    command
+      .command('backup')
+      .description('Copies it, while it runs too; into an earlier backup, only what is new.')
+      .argument('<folder>', 'where to: an empty folder, or an earlier backup'),
+  )
     .option('--json', 'print JSON')
-    .action((target: string, flags: { json?: boolean }) => {
-      const report = backupCollector(knownCollector(context), resolve(context.cwd, target));
-      tell(context, report, flags.json === true, `backed up into ${inert(resolve(context.cwd, target))}`);
-    });
-  command
-    .command('restore')
-    .description('Makes the folder of a backup; it must not be there yet.')
-    .argument('<folder>', 'the backup')
+    .action((target: string, flags: PlaceFlags) => backup(context, resolve(context.cwd, target), flags));
+  placed(
+    command
+      .command('restore')
+      .description('Makes a collector’s folder of a backup, or a database: there must be nothing yet.')
+      .argument('<folder>', 'the backup'),
+  )
     .option('--json', 'print JSON')
-    .action(async (backup: string, flags: { json?: boolean }) => {
-      const folder = collectorFolder(context);
-      const report = await restoreCollector(resolve(context.cwd, backup), folder);
-      tell(context, report, flags.json === true, `restored in ${inert(folder)}`);
-    });
+    .action((from: string, flags: PlaceFlags) => restore(context, resolve(context.cwd, from), flags));
   command
     .command('quota')
     .description('Says what a space may hold, or shows it.')
+    .option('--database <url>', 'of collectors over this PostgreSQL (default: WADDLE_DATABASE)')
     .option('--space <name>', 'the space', 'default')
     .option('--max-bytes <n>', 'bytes, such as 500G', readBytes)
     .option('--max-samples <n>', 'samples of metrics, such as 1G', readCount)
     .option('--none', 'no limit')
     .option('--json', 'print JSON')
     .action((flags: QuotaFlags) => quota(context, flags));
-  command
-    .command('gc')
-    .description('Collects the garbage of collectors over PostgreSQL, which do so once a day by themselves.')
-    .option('--database <url>', 'their PostgreSQL (default: WADDLE_DATABASE)')
-    .option('--blobs <place>', 'where they keep what is large (default: WADDLE_BLOBS)')
+  placed(
+    command
+      .command('gc')
+      .description(
+        'Collects the garbage of collectors over PostgreSQL, which do so once a day by themselves.',
+      ),
+  )
     .option('--loose <span>', 'what nobody refers to goes after this time (default: 1d)', readSpan)
     .option(
       '--unfinished <span>',
@@ -87,6 +92,53 @@ export function define(command: Command, context: Context): void {
     'waddle collector restore --dir /srv/waddle-2 /backups/waddle',
     'waddle collector quota --dir /srv/waddle --space vision --max-bytes 500G',
   );
+}
+
+function placed(command: Command): Command {
+  return command
+    .option('--database <url>', 'of collectors over this PostgreSQL (default: WADDLE_DATABASE)')
+    .option('--blobs <place>', 'where they keep what is large (default: WADDLE_BLOBS)');
+}
+
+async function backup(context: Context, target: string, flags: PlaceFlags): Promise<void> {
+  const what = `backed up into ${inert(target)}`;
+  if (await overTeam(context, flags, what, async (team, { backupTeam }) => backupTeam(team, target))) return;
+  tell(context, backupCollector(knownCollector(context), target), flags.json === true, what);
+}
+
+async function restore(context: Context, from: string, flags: PlaceFlags): Promise<void> {
+  if (await overTeam(context, flags, 'restored', (team, { restoreTeam }) => restoreTeam(from, team))) return;
+  const folder = collectorFolder(context);
+  tell(context, await restoreCollector(from, folder), flags.json === true, `restored in ${inert(folder)}`);
+}
+
+/** False where the collector is a folder's. */
+async function overTeam(
+  context: Context,
+  flags: PlaceFlags,
+  what: string,
+  work: (
+    team: TeamSpaces,
+    parts: typeof import('../../collector/team-backup.ts'),
+  ) => Promise<TeamBackupReport>,
+): Promise<boolean> {
+  const place = await teamOf(context, flags);
+  if (place === null) return false;
+  const { openTeamSpaces } = await import('../../collector/team-spaces.ts');
+  const team = await openTeamSpaces(place.database, place.objects, context.env);
+  try {
+    const report = await work(team, await import('../../collector/team-backup.ts'));
+    if (flags.json === true) printJson(context, report);
+    else {
+      const { spaces, runs, bytes } = report;
+      context.say(
+        `${count(spaces, 'space')} ${what}: ${count(runs, 'run')} (${formatBytes(bytes)} were new)\n`,
+      );
+    }
+    return true;
+  } finally {
+    await team.close();
+  }
 }
 
 function tell(context: Context, report: BackupReport, json: boolean, what: string): void {
@@ -146,7 +198,7 @@ function describeGarbage({ runs, blobs, trees, uploads, objects, bytes }: Garbag
 }
 
 async function quota(context: Context, flags: QuotaFlags): Promise<void> {
-  const registry = openFileRegistry(join(knownCollector(context), REGISTRY_FILE));
+  const registry = await openRegistry(context, flags.database);
   try {
     const space = await registry.findSpace(flags.space);
     if (space === null) {
