@@ -101,8 +101,8 @@ describe.skipIf(missing !== null)(
       const packed = packPiece({}, text, true);
       expect(packed.header.encoding).toBe(COLUMNS);
       expect(packed.payload.length).toBeGreaterThan(16 * 1024);
-      const [unpacked = new Uint8Array()] = await intake.unpack([packed], text.length);
-      expect(new JournalHasher().update(unpacked).root()).toBe(new JournalHasher().update(text).root());
+      const [unpacked = { bytes: new Uint8Array() }] = await intake.unpack([packed], text.length);
+      expect(new JournalHasher().update(unpacked.bytes).root()).toBe(new JournalHasher().update(text).root());
       const refusal = await intake.unpack([packed], 1000).catch((error: unknown) => error);
       expect(refusal).toBeInstanceOf(WaddleError);
       expect(refusal).toMatchObject({ code: 'columns-invalid', hint: expect.stringMatching(/./) });

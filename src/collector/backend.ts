@@ -1,5 +1,5 @@
 /** What a collector asks of the place where its spaces are kept. */
-import type { PackedPiece } from '../protocol/piece-frames.ts';
+import type { PackedPiece, UnpackedPiece } from '../protocol/piece-frames.ts';
 import type { App } from '../server/app.ts';
 import type { Space } from '../sync/space.ts';
 import type { Registry } from './registry.ts';
@@ -19,7 +19,7 @@ export interface SpaceHome {
   projectsOf(runs: readonly string[]): Promise<Map<string, string>>;
   usage(project: string | null): Promise<Usage>;
   /** The texts of pieces that came, of `most` bytes together. @throws WaddleError `columns-invalid` */
-  unpack(pieces: PackedPiece[], most: number): Promise<Uint8Array[]>;
+  unpack(pieces: PackedPiece[], most: number): Promise<UnpackedPiece[]>;
   /** The application over all of the space, or over one project of it; built when first asked for. */
   app(project: string | null): Promise<App>;
   /** Live clients, in all of its applications. */

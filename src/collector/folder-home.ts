@@ -4,7 +4,7 @@ import { eventTime } from '../events/line.ts';
 import { appendWhole } from '../journal/append-whole.ts';
 import { type Layout, layoutOf, runFolder } from '../journal/layout.ts';
 import { ensureProjectFolder } from '../journal/project-folder.ts';
-import { type PackedPiece, unpackPieces } from '../protocol/piece-frames.ts';
+import { type PackedPiece, type UnpackedPiece, unpackPieces } from '../protocol/piece-frames.ts';
 import { type App, buildApp } from '../server/app.ts';
 import type { BlobSource } from '../server/blob-source.ts';
 import { localParts } from '../server/local-parts.ts';
@@ -156,7 +156,7 @@ export class FolderHome implements SpaceHome {
     return { bytes: journals + files, samples: Number(row?.samples ?? 0) };
   }
 
-  async unpack(pieces: PackedPiece[], most: number): Promise<Uint8Array[]> {
+  async unpack(pieces: PackedPiece[], most: number): Promise<UnpackedPiece[]> {
     return unpackPieces(pieces, most);
   }
 

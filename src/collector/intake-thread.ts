@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { ObjectsPlace } from '../blobs/objects-place.ts';
 import { WaddleError } from '../errors/waddle-error.ts';
-import { type PackedPiece, unpackPieces } from '../protocol/piece-frames.ts';
+import { type PackedPiece, type UnpackedPiece, unpackPieces } from '../protocol/piece-frames.ts';
 import type { JournalPiece, PieceResult } from '../sync/space.ts';
 import {
   type FromIntake,
@@ -128,10 +128,10 @@ export class IntakeThread {
   }
 
   /** @throws WaddleError `columns-invalid` */
-  async unpack(pieces: PackedPiece[], most: number): Promise<Uint8Array[]> {
+  async unpack(pieces: PackedPiece[], most: number): Promise<UnpackedPiece[]> {
     const packed = pieces.reduce((sum, { payload }) => sum + payload.length, 0);
     if (packed < SMALL_BYTES) return unpackPieces(pieces, most);
-    return (await this.#ask({ kind: 'unpack', pieces, most })) as Uint8Array[];
+    return (await this.#ask({ kind: 'unpack', pieces, most })) as UnpackedPiece[];
   }
 
   /** Durable when it resolves, and put down for taking in. */

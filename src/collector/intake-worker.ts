@@ -75,10 +75,12 @@ function begin(id: number, task: IntakeTask): void {
 function ownBuffers(answer: unknown): ArrayBuffer[] {
   if (!Array.isArray(answer)) return [];
   const whole = answer.filter(
-    (bytes): bytes is Uint8Array<ArrayBuffer> =>
-      bytes instanceof Uint8Array && bytes.byteLength === bytes.buffer.byteLength && bytes.byteLength > 0,
+    (piece): piece is { bytes: Uint8Array<ArrayBuffer> } =>
+      piece?.bytes instanceof Uint8Array &&
+      piece.bytes.byteLength === piece.bytes.buffer.byteLength &&
+      piece.bytes.byteLength > 0,
   );
-  return [...new Set(whole.map(({ buffer }) => buffer))];
+  return [...new Set(whole.map(({ bytes }) => bytes.buffer))];
 }
 
 async function close(): Promise<void> {

@@ -1,8 +1,7 @@
 /** What the lines of a journal's piece say that decides whether somebody may write it. */
 import { parseLine } from '../events/line.ts';
-
-/** A metric's line as Waddle's own writers put it: it names no project. */
-const METRIC_LINE = /^\{"k":"m","t":[\d.eE+-]+,"s":[\d.eE+-]+,"v":\{[^{}]*\}\}$/;
+import { otherLines } from '../sync/piece-lines.ts';
+import type { JournalPiece } from '../sync/space.ts';
 
 function* linesIn(bytes: Uint8Array): Generator<string> {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -15,11 +14,12 @@ function* linesIn(bytes: Uint8Array): Generator<string> {
 }
 
 /** What the starts and updates in a piece say: of a start without a project, null. */
-export function projectsIn(bytes: Uint8Array): (string | null)[] {
+export function projectsIn(piece: Pick<JournalPiece, 'bytes' | 'others'>): (string | null)[] {
+  const { bytes } = piece;
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const said: (string | null)[] = [];
-  for (const line of linesIn(bytes)) {
-    if (METRIC_LINE.test(line)) continue;
-    const parsed = parseLine(line);
+  for (const [from, end] of otherLines(piece)) {
+    const parsed = parseLine(text.toString('utf8', from, end));
     if (parsed.type !== 'event') continue;
     const { event } = parsed;
     if (event.k === 'start') said.push(typeof event.project === 'string' ? event.project : null);

@@ -103,7 +103,7 @@ export class ProjectSpace implements Space {
       return removed?.every((run) => known.get(run) === this.#project || this.#begins(run, all)) === true;
     }
     const there = known.get(piece.run);
-    const said = projectsIn(piece.bytes);
+    const said = projectsIn(piece);
     if (there !== undefined) {
       return there === this.#project && said.every((each) => each === null || each === this.#project);
     }
@@ -111,7 +111,7 @@ export class ProjectSpace implements Space {
   }
 
   #begins(run: string, all: readonly JournalPiece[]): boolean {
-    const said = all.filter((piece) => piece.run === run).flatMap((piece) => projectsIn(piece.bytes));
+    const said = all.filter((piece) => piece.run === run).flatMap((piece) => projectsIn(piece));
     if (said.length === 0) return false;
     return (said.find((each) => each !== null) ?? DEFAULT_PROJECT) === this.#project;
   }

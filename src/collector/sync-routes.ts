@@ -172,11 +172,11 @@ function journals(http: FastifyInstance, options: SyncOptions): void {
       const space = await spaceFor(request, options, true);
       const frames = framesIn<schemas.JournalHeader>(request, schemas.JournalHeader);
       const packed = frames.map(({ header: { encoding }, payload }) => ({ header: { encoding }, payload }));
-      const texts = await options.home.unpack(packed, MAX_BODY_BYTES);
+      const unpacked = await options.home.unpack(packed, MAX_BODY_BYTES);
       const pieces = frames.map(
         ({ header: { encoding: _, plain: __, ...header } }, index): JournalPiece => ({
           ...header,
-          bytes: texts[index] ?? new Uint8Array(),
+          ...(unpacked[index] ?? { bytes: new Uint8Array() }),
         }),
       );
       const results = await space.writeJournals(pieces);
@@ -199,7 +199,7 @@ function journals(http: FastifyInstance, options: SyncOptions): void {
       return sendFrames(
         request,
         reply,
-        pieces.map(({ bytes, ...header }) =>
+        pieces.map(({ bytes, others: _, ...header }) =>
           packPiece({ ...header, more: header.offset + bytes.length < header.length }, bytes, columns),
         ),
       );

@@ -15,7 +15,7 @@ import { PostgresEngine } from '../postgres/engine.ts';
 import { GarbageChore } from '../postgres/garbage-chore.ts';
 import { Listener } from '../postgres/listener.ts';
 import { TeamSpace } from '../postgres/team-space.ts';
-import type { PackedPiece } from '../protocol/piece-frames.ts';
+import type { PackedPiece, UnpackedPiece } from '../protocol/piece-frames.ts';
 import { type App, buildApp } from '../server/app.ts';
 import type { BlobSource } from '../server/blob-source.ts';
 import type { ChangeLog, Person } from '../server/edits.ts';
@@ -153,7 +153,7 @@ class TeamHome implements SpaceHome {
     return this.space.usage(project);
   }
 
-  unpack(pieces: PackedPiece[], most: number): Promise<Uint8Array[]> {
+  unpack(pieces: PackedPiece[], most: number): Promise<UnpackedPiece[]> {
     return this.#options.intake.unpack(pieces, most);
   }
 

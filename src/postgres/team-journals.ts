@@ -146,7 +146,10 @@ export class TeamJournals {
       run === null ? `${announced ? 'announced' : 'project'}/${writer}` : `runs/${run}/j/${writer}`;
     const name = `${folder}/${segmentName(facts.length, fresh.length, piece.root)}`;
     const object = body.length > INLINE_BYTES ? name : null;
-    const now = extendFacts(facts, hasher, fresh);
+    const now = extendFacts(facts, hasher, {
+      bytes: fresh,
+      others: fresh.length === bytes.length ? piece.others : undefined,
+    });
     growths.set(key, {
       known,
       facts: now,

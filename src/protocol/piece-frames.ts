@@ -1,6 +1,7 @@
 /** Pieces of journals as frames: as they are, or in columns where both ends know them and they are shorter. */
+import { decodeColumns } from './decode-columns.ts';
+import { encodeColumns } from './encode-columns.ts';
 import type { Frame } from './frames.ts';
-import { decodeColumns, encodeColumns } from './journal-columns.ts';
 
 /** What an end says in its `encodings` that it takes. */
 export const COLUMNS = 'columns';
@@ -31,21 +32,29 @@ export function packPiece<H extends object>(
   return { header, payload: bytes };
 }
 
+export interface UnpackedPiece {
+  bytes: Uint8Array;
+  /** Places in them, by pairs, outside of which there are only metrics' lines; not given where that is not known. */
+  others?: readonly number[] | undefined;
+}
+
 /**
  * The text of a piece.
  * @param most bytes that it may have
  * @throws WaddleError `columns-invalid`
  */
-export function unpackPiece({ header, payload }: Frame<Encoded>, most: number): Uint8Array {
-  return header.encoding === COLUMNS ? decodeColumns(payload, most) : payload;
+export function unpackPiece({ header, payload }: Frame<Encoded>, most: number): UnpackedPiece {
+  if (header.encoding !== COLUMNS) return { bytes: payload };
+  const { text, others } = decodeColumns(payload, most);
+  return { bytes: text, others };
 }
 
 /** The texts of pieces, of `most` bytes together. */
-export function unpackPieces(pieces: readonly PackedPiece[], most: number): Uint8Array[] {
+export function unpackPieces(pieces: readonly PackedPiece[], most: number): UnpackedPiece[] {
   let room = most;
   return pieces.map((piece) => {
-    const bytes = unpackPiece(piece, room);
-    room -= bytes.length;
-    return bytes;
+    const unpacked = unpackPiece(piece, room);
+    room -= unpacked.bytes.length;
+    return unpacked;
   });
 }

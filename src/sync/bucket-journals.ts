@@ -62,7 +62,7 @@ export class BucketJournals {
     const hasher = new JournalHasher();
     let facts = NO_FACTS;
     for await (const { bytes } of this.bytes(chain, 0))
-      facts = extendFacts(facts, hasher.update(bytes), bytes);
+      facts = extendFacts(facts, hasher.update(bytes), { bytes });
     return facts;
   }
 

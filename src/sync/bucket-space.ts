@@ -214,7 +214,7 @@ export class BucketSpace implements Space {
   }
 
   async #noteProject(run: string, piece: JournalPiece): Promise<void> {
-    const facts = extendFacts(NO_FACTS, new JournalHasher(), piece.bytes);
+    const facts = extendFacts(NO_FACTS, new JournalHasher(), piece);
     const journals = new Map([[piece.writer, { path: '', sealed: false, stamp: '', facts }]]);
     const project = projectOf({ journals });
     if (project !== '')

@@ -159,7 +159,10 @@ export class FolderJournals {
       this.#received.get(place.folder)?.add(writer);
       folders.add(dirname(place.folder));
     }
-    const now = extendFacts(facts, hasher, fresh);
+    const now = extendFacts(facts, hasher, {
+      bytes: fresh,
+      others: fresh.length === piece.bytes.length ? piece.others : undefined,
+    });
     if (entry?.sealed === true) unseal(entry.path, facts.length, fresh);
     else appendAt(path, facts.length, fresh);
     this.#book.grown(place.row, writer, path, now);
@@ -254,9 +257,8 @@ export class FolderJournals {
         const { length, root } = facts;
         const read = readLinesAt(bytes, offset, Math.min(room, length - offset));
         if (read.length === 0 && room < MAX_BODY_BYTES) break;
-        const hasher = hasherAt(bytes, facts, offset);
-        const before = hasher.root();
-        const after = hasher.update(read).root();
+        const before = hasherAt(bytes, facts, offset).root();
+        const after = hasherAt(bytes, facts, offset + read.length).root();
         pieces.push({ run, writer, offset, before, after, length, root, bytes: read });
         room -= read.length;
         if (room === 0 || offset + read.length < length) break;
@@ -265,6 +267,30 @@ export class FolderJournals {
       }
     }
     return pieces;
+  }
+
+  /**
+   * The text of a run's journal from a plain offset on, without what is known to be metrics' lines: whole lines, a few at a time.
+   * A line that no call may carry ends it.
+   */
+  *text(run: string, writer: string, from: number): Generator<Buffer> {
+    const entry = this.#entryOf(run, writer);
+    const bytes = entry === undefined ? null : openPlainBytes(entry.path);
+    if (entry === undefined || bytes === null) return;
+    try {
+      const { length, others = [0, length] } = entry.facts;
+      for (let index = 0; index < others.length; index += 2) {
+        const to = others[index + 1] ?? length;
+        for (let at = Math.max(from, others[index] ?? 0); at < to; ) {
+          const read = readLinesAt(bytes, at, Math.min(MAX_BODY_BYTES, to - at));
+          if (read.length === 0) return;
+          yield read;
+          at += read.length;
+        }
+      }
+    } finally {
+      bytes.close();
+    }
   }
 
   #entryOf(run: string | null, writer: string): JournalEntry | undefined {

@@ -1,15 +1,18 @@
-import { appendFileSync, readdirSync, readFileSync, statSync, truncateSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { blobPath } from '../blobs/blob-store.ts';
+import { afterMetrics } from '../events/metric-lines.ts';
 import { listPinned } from '../git/refs.ts';
 import { listJournals } from '../journal/discover.ts';
 import { runFolder } from '../journal/layout.ts';
-import { openPlainBytes } from '../journal/reader.ts';
+import { openPlainBytes, type PlainBytes } from '../journal/reader.ts';
 import { sealJournal } from '../journal/seal.ts';
 import { JournalWriter } from '../journal/writer.ts';
 import { scanJournal } from './journal-facts.ts';
-import type { JournalPiece, Space } from './space.ts';
+import { EMPTY_ROOT } from './journal-hash.ts';
+import type { JournalPiece, PieceResult, Space } from './space.ts';
 import { type Member, makeTeam, type Team } from './sync-fixture.ts';
 import { transfer } from './transfer.ts';
 
@@ -77,6 +80,55 @@ describe('copying from one folder to another', () => {
       expect(readFileSync(round === 1 ? path : there, 'utf8')).toBe(readFileSync(path, 'utf8'));
     }
     expect(await b.space().digests([run])).toEqual(await a.space().digests([run]));
+  });
+
+  it('reads and packs on while a body is on its way, and begins anew where the answer is another', async () => {
+    const run = await a.run({ ended: false });
+    const [journal] = listJournals(runFolder(a.layout, run));
+    for (let n = 0; n < 25; n += 1) {
+      appendFileSync(journal?.path ?? '', `{"k":"c","t":1,"o":1,"n":${n},"x":"${'y'.repeat(1_000_000)}"}\n`);
+    }
+    const inner = b.space();
+    const said: string[] = [];
+    const packs = () => said.filter((each) => each.startsWith('pack')).length;
+    let bodies = 0;
+    const packJournals = async (pieces: readonly JournalPiece[]) => {
+      const offset = pieces[0]?.offset ?? 0;
+      said.push(`pack ${offset}`);
+      const write = async () => {
+        bodies += 1;
+        while (bodies === 2 && packs() < 3) await setImmediate();
+        // Somebody took the journal away there.
+        const lost = { length: 0, root: EMPTY_ROOT, ok: false, code: 'journal-offset', message: '' } as const;
+        const results =
+          bodies === 2
+            ? pieces.map(({ run: of, writer }): PieceResult => ({ run: of, writer, ...lost }))
+            : await inner.writeJournals(pieces);
+        said.push(`answer ${offset}`);
+        return results;
+      };
+      return { send: () => ({ sent: Promise.resolve(), results: write() }) };
+    };
+    const to = new Proxy<Space>(inner, {
+      get: (space, name) => (name === 'packJournals' ? packJournals : Reflect.get(space, name).bind(space)),
+    });
+    const report = await copy(a.space(), to, [run]);
+    const [copied] = listJournals(runFolder(b.layout, run));
+    expect(readFileSync(copied?.path ?? '').equals(readFileSync(journal?.path ?? ''))).toBe(true);
+    const [, second = 0, third = 0, fourth = 0] = [
+      ...new Set(said.map((each) => Number(each.split(' ')[1]))),
+    ];
+    expect(said).toEqual([
+      'pack 0',
+      `pack ${second}`,
+      'answer 0',
+      `pack ${third}`,
+      `answer ${second}`,
+      // From the beginning again.
+      ...['pack 0', `pack ${second}`, 'answer 0', `pack ${third}`, `answer ${second}`],
+      ...[`pack ${fourth}`, `answer ${third}`, `answer ${fourth}`],
+    ]);
+    expect(report.journals.pieces).toBe(5);
   });
 
   it('takes what a killed writer left half there, and asks only for the rest', async () => {
@@ -167,5 +219,30 @@ describe('the facts of a journal', () => {
     }
     writer.close();
     expect(scan(known)).toMatchObject({ closed: true });
+  });
+
+  it('say where there is more than metrics', () => {
+    const metrics = (from: number, count: number) =>
+      Array.from(
+        { length: count },
+        (_, at) => `{"k":"m","t":${from + at}.5,"s":${at},"v":{"a":${at / 7},"b":"NaN"}}\n`,
+      ).join('');
+    const param = '{"k":"param","t":1,"key":"lr","value":{"a":"}}"}}\n';
+    const parts = [metrics(0, 40_000), param, metrics(5, 3), param, param, metrics(9, 2)];
+    const path = join(a.layout.root, 'others.jsonl');
+    writeFileSync(path, parts.join(''));
+    const bytes = openPlainBytes(path);
+    const { length, others = [] } = scanJournal(bytes as PlainBytes);
+    bytes?.close();
+    const text = readFileSync(path);
+    const places = [0, ...others, length];
+    for (let index = 0; index < places.length; index += 2) {
+      const [from = 0, to = 0] = places.slice(index);
+      expect(afterMetrics(text, from, to)).toBe(to);
+    }
+    const told = parts.map((_, index) => parts.slice(0, index).join('').length);
+    expect(others).toEqual(expect.arrayContaining([told[1], told[2], told[3], told[5]]));
+    // A line across two blocks is looked at for itself.
+    expect(others.length).toBeLessThanOrEqual(4 + 2 * Math.floor(length / 2 ** 20));
   });
 });

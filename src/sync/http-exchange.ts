@@ -47,10 +47,19 @@ export interface ExchangeOptions {
   onFallback?: ((reason: string) => void) | undefined;
 }
 
+export interface Body {
+  type: string;
+  bytes: Uint8Array;
+  /** Content encoding of the bytes; without one, they are plain and may be packed. */
+  encoding?: 'zstd' | 'gzip' | 'identity';
+}
+
 export interface Asked {
   method: 'GET' | 'POST' | 'DELETE';
   path: string;
-  body?: { type: string; bytes: Uint8Array } | undefined;
+  body?: Body | undefined;
+  /** Called each time when all of the body has left this process. */
+  onSent?: (() => void) | undefined;
   headers?: Record<string, string>;
   /** Bytes that the answer may have, plain. */
   maxBytes: number;
@@ -97,7 +106,7 @@ export class Exchange {
 
   /** @throws WaddleError of the collector, or `remote-…` where it could not be asked */
   async ask(asked: Asked): Promise<Answer> {
-    const packed = asked.body === undefined ? undefined : await this.#pack(asked.body);
+    const packed = asked.body === undefined ? undefined : await this.pack(asked.body);
     const { attempts, baseMs, capMs } = asked.retry ?? PATIENT;
     for (let attempt = 1; ; attempt += 1) {
       let failure: { error: WaddleError; again: boolean; afterMs: number };
@@ -131,7 +140,10 @@ export class Exchange {
     this.#agent.destroy();
   }
 
-  async #pack({ type, bytes }: { type: string; bytes: Uint8Array }) {
+  /** A body as it goes over the wire. */
+  async pack(body: Body): Promise<Required<Body>> {
+    const { type, bytes } = body;
+    if (body.encoding !== undefined) return { type, bytes, encoding: body.encoding };
     const { encoding } = this;
     if (encoding !== 'identity' && bytes.length >= SMALL_BYTES) {
       const packed = await compressors[encoding](bytes);
@@ -141,8 +153,8 @@ export class Exchange {
   }
 
   #once(
-    { method, path, headers, maxBytes }: Asked,
-    body: { type: string; bytes: Uint8Array; encoding: string } | undefined,
+    { method, path, headers, maxBytes, onSent }: Asked,
+    body: Required<Body> | undefined,
   ): Promise<Answer> {
     const url = new URL(this.#base);
     url.pathname = `${this.#base.pathname.replace(/\/$/, '')}${path.split('?')[0]}`;
@@ -172,6 +184,7 @@ export class Exchange {
       request.setTimeout(this.#options.idleMs ?? IDLE_MS, () =>
         request.destroy(Object.assign(new Error('no answer came in time'), { code: 'ETIMEDOUT' })),
       );
+      if (onSent !== undefined) request.once('finish', onSent);
       let answered = false;
       // A refusal may come, and the connection be closed, before all of the body has gone.
       request.on('error', (error) => {

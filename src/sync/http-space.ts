@@ -15,6 +15,7 @@ import type {
 } from '../protocol/sync-schemas.ts';
 import { HttpDirect } from './http-direct.ts';
 import {
+  type Body,
   BRISK,
   Exchange,
   type ExchangeOptions,
@@ -31,6 +32,7 @@ import {
   type JournalWant,
   type ListQuery,
   MAX_BODY_BYTES,
+  type PackedJournals,
   type PackPart,
   type PartResult,
   type PieceResult,
@@ -158,12 +160,28 @@ export class HttpSpace implements Space {
   }
 
   async writeJournals(pieces: readonly JournalPiece[]): Promise<PieceResult[]> {
-    const { results } = await this.#frames<JournalResults>(
-      '/journals',
-      pieces.map(({ bytes, ...header }) => packPiece(header, bytes, this.#columns)),
-    );
-    this.#sameNumber(results, pieces);
-    return results as PieceResult[];
+    return (await this.packJournals(pieces)).send().results;
+  }
+
+  async packJournals(pieces: readonly JournalPiece[]): Promise<PackedJournals> {
+    const frames = pieces.map(({ bytes, others: _, ...header }) => packPiece(header, bytes, this.#columns));
+    const body = await this.#exchange.pack(framed(frames));
+    const post = async (onSent: () => void): Promise<PieceResult[]> => {
+      const { results } = await this.#post<JournalResults>('/journals', body, onSent);
+      this.#sameNumber(results, pieces);
+      return results as PieceResult[];
+    };
+    return {
+      send() {
+        const { promise: sent, resolve } = Promise.withResolvers<void>();
+        const results = post(resolve);
+        results.then(
+          () => resolve(),
+          () => resolve(),
+        );
+        return { sent, results };
+      },
+    };
   }
 
   async readJournals(wants: readonly JournalWant[]): Promise<ReadPiece[]> {
@@ -176,8 +194,8 @@ export class HttpSpace implements Space {
         ReadPiece,
         'bytes'
       >;
-      const bytes = unpackPiece({ header, payload }, MAX_FRAMES_BYTES);
-      return { run, writer, offset, before, after, length, root, bytes };
+      const unpacked = unpackPiece({ header, payload }, MAX_FRAMES_BYTES);
+      return { run, writer, offset, before, after, length, root, ...unpacked };
     });
   }
 
@@ -270,32 +288,27 @@ export class HttpSpace implements Space {
   }
 
   async #parts(path: string, parts: readonly (BlobPart | PackPart)[]): Promise<PartResult[]> {
-    const { results } = await this.#frames<PartResults>(
-      path,
-      parts.map(({ bytes, ...header }) => ({ header, payload: bytes })),
-    );
+    const frames = parts.map(({ bytes, ...header }) => ({ header, payload: bytes }));
+    const { results } = await this.#post<PartResults>(path, framed(frames));
     this.#sameNumber(results, parts);
     return results as PartResult[];
   }
 
   async #json<T>(path: string, value: unknown): Promise<T> {
-    return this.#post(path, 'application/json', Buffer.from(JSON.stringify(value), 'utf8'));
+    return this.#post(path, { type: 'application/json', bytes: Buffer.from(JSON.stringify(value), 'utf8') });
   }
 
-  async #frames<T>(path: string, frames: Frame<object>[]): Promise<T> {
-    return this.#post(path, FRAMES_TYPE, Buffer.concat(encodeFrames(frames)));
-  }
-
-  async #post<T>(path: string, type: string, bytes: Uint8Array): Promise<T> {
-    const { body } = await this.#exchange.ask({
+  async #post<T>(path: string, body: Body, onSent?: () => void): Promise<T> {
+    const answer = await this.#exchange.ask({
       method: 'POST',
       path: SYNC_PREFIX + path,
-      body: { type, bytes },
+      body,
+      onSent,
       maxBytes: MAX_JSON_BYTES,
       ...this.#rules(),
     });
     try {
-      return JSON.parse(body.toString('utf8')) as T;
+      return JSON.parse(answer.body.toString('utf8')) as T;
     } catch (error) {
       throw this.#nonsense(error);
     }
@@ -328,6 +341,10 @@ export class HttpSpace implements Space {
       { cause },
     );
   }
+}
+
+function framed(frames: Frame<object>[]): Body {
+  return { type: FRAMES_TYPE, bytes: Buffer.concat(encodeFrames(frames)) };
 }
 
 function slices<T>(items: readonly T[], size: number): T[][] {

@@ -3,10 +3,8 @@
 import { isRunId, isWriterName } from '../events/ids.ts';
 import { parseLine } from '../events/line.ts';
 import type { Event } from '../events/schema.ts';
+import { otherLines } from './piece-lines.ts';
 import { type JournalPiece, MAX_BODY_BYTES } from './space.ts';
-
-/** A metric's line as Waddle's own writers put it: it can be nothing else, so it need not be parsed. */
-const METRIC_LINES = /(?:\{"k":"m","t":[\d.eE+-]+,"s":[\d.eE+-]+,"v":\{[^{}\n]*\}\}\n)+/y;
 
 /** Whether a piece is addressed to a journal that can be: names are names, never paths. */
 export function hasValidNames(piece: Pick<JournalPiece, 'run' | 'writer'>): boolean {
@@ -26,27 +24,19 @@ export function faultOf(piece: JournalPiece): string | null {
   if (!Number.isSafeInteger(piece.offset) || piece.offset < 0) return 'its offset is no number of bytes';
   if (bytes.length === 0) return null;
   if (bytes[bytes.length - 1] !== 10) return 'its last line is not whole';
-  // One character a byte, so that places in the text are places in the bytes.
-  const text = bytes.toString('latin1');
-  for (let at = 0; at < text.length; ) {
-    METRIC_LINES.lastIndex = at;
-    if ((at > 0 || piece.offset > 0) && METRIC_LINES.test(text)) {
-      at = METRIC_LINES.lastIndex;
-      continue;
-    }
-    const end = text.indexOf('\n', at);
+  let first = piece.offset === 0;
+  for (const [at, end] of otherLines(piece)) {
     const parsed = parseLine(bytes.toString('utf8', at, end));
-    const first = piece.offset === 0 && at === 0;
-    if (first && (parsed.type !== 'event' || parsed.event.k !== 'open')) {
-      return 'it does not begin with an "open" event';
-    }
+    if (first && (at > 0 || parsed.type !== 'event' || parsed.event.k !== 'open')) return NO_OPEN;
     const fault =
       parsed.type === 'event' ? eventFault(piece, parsed.event, first) : lineFault(piece, parsed.type);
     if (fault !== null) return `${fault} (at byte ${piece.offset + at})`;
-    at = end + 1;
+    first = false;
   }
-  return null;
+  return first ? NO_OPEN : null;
 }
+
+const NO_OPEN = 'it does not begin with an "open" event';
 
 function lineFault(piece: JournalPiece, type: 'unknown' | 'broken'): string | null {
   return piece.run === null ? `a line of a project journal is ${type}` : null;

@@ -1,11 +1,13 @@
 /** What sync needs to know of one journal, found in one pass and carried on as the journal grows. */
 import { isSha256 } from '../blobs/blob-store.ts';
 import { MAX_LINE_BYTES, parseLine } from '../events/line.ts';
+import { afterMetrics } from '../events/metric-lines.ts';
 import type { Event } from '../events/schema.ts';
 import type { PlainBytes } from '../journal/reader.ts';
 import { BLOCK_BYTES, hashBlock, rootOf } from '../journal/root.ts';
 import { EMPTY_ROOT, JournalHasher } from './journal-hash.ts';
-import type { JournalMark } from './space.ts';
+import { otherLines } from './piece-lines.ts';
+import type { JournalMark, JournalPiece } from './space.ts';
 
 /** A blob that an artifact names. */
 export interface NamedBlob {
@@ -52,6 +54,8 @@ export interface JournalFacts extends JournalMark {
   removals: { run: string; removed: boolean; clock: number; place: number; at: number }[];
   /** Of a project journal: it holds nothing else, such as a link, and so may travel. */
   travels: boolean;
+  /** Places, by pairs, outside of which there are only metrics' lines; not given where that was not looked for. */
+  others?: number[] | undefined;
 }
 
 export const NO_FACTS: JournalFacts = {
@@ -67,6 +71,7 @@ export const NO_FACTS: JournalFacts = {
   kept: [],
   removals: [],
   travels: true,
+  others: [],
 };
 
 /** The trees that make up code, each once: what ran, what it began from, and the repositories in it. */
@@ -102,11 +107,17 @@ export function scanJournal(bytes: PlainBytes, before: JournalFacts = NO_FACTS):
       from = known;
     }
     for (;;) {
+      if (line.start === index * BLOCK_BYTES + from) {
+        from = afterMetrics(block, from, filled);
+        length = Math.max(length, index * BLOCK_BYTES + from);
+        line = new LineGatherer(index * BLOCK_BYTES + from);
+      }
       const end = block.indexOf(10, from);
       if (end === -1 || end >= filled) break;
       notes.take(line.end(block.subarray(from, end)), line.start);
       from = end + 1;
       length = index * BLOCK_BYTES + from;
+      notes.other(line.start, length);
       line = new LineGatherer(length);
     }
     if (filled < BLOCK_BYTES) break;
@@ -139,16 +150,19 @@ function lastLine(bytes: PlainBytes, length: number): Pick<JournalFacts, 'lastAt
 }
 
 /** As `scanJournal`, of whole lines that are about to be appended; `hasher` has taken them in already. */
-export function extendFacts(before: JournalFacts, hasher: JournalHasher, bytes: Uint8Array): JournalFacts {
+export function extendFacts(
+  before: JournalFacts,
+  hasher: JournalHasher,
+  piece: Pick<JournalPiece, 'bytes' | 'others'>,
+): JournalFacts {
+  const { bytes } = piece;
   const lines = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const notes = new Notes(before);
-  let last = 0;
-  for (let from = 0; from < lines.length; ) {
-    const end = lines.indexOf(10, from);
+  for (const [from, end] of otherLines(piece)) {
     notes.take(new LineGatherer(before.length + from).end(lines.subarray(from, end)), before.length + from);
-    last = from;
-    from = end + 1;
+    notes.other(before.length + from, before.length + end + 1);
   }
+  const last = lines.lastIndexOf(10, lines.length - 2) + 1;
   const parsed = parseLine(lines.toString('utf8', last, Math.max(last, lines.length - 1)));
   return {
     ...notes.facts,
@@ -216,6 +230,8 @@ function isPlain(line: Buffer): boolean {
 
 /** Events of a kind that are kept of one journal: more are no honest writer's. */
 const KEPT_LIMIT = 1000;
+/** Places of other lines that are kept; what comes after them counts as one. */
+const MOST_PLACES = 1000;
 
 /** Gathers what the lines tell. */
 class Notes {
@@ -229,8 +245,17 @@ class Notes {
       code: [...before.code],
       kept: [...before.kept],
       removals: [...before.removals],
+      others: before.others === undefined ? undefined : [...before.others],
     };
     this.#blobs = new Set(before.blobs.map(blobKey));
+  }
+
+  /** A line from one place to another is no metric's. */
+  other(from: number, to: number): void {
+    const { others } = this.facts;
+    if (others === undefined) return;
+    if (others.at(-1) === from || others.length >= MOST_PLACES) others[others.length - 1] = to;
+    else others.push(from, to);
   }
 
   /** `line` is '' where it is one that tells nothing here, null where it is too long. */

@@ -3,6 +3,7 @@ import { parseLine } from '../events/line.ts';
 import type { Event } from '../events/schema.ts';
 import { type Environment, runGit } from '../git/run-git.ts';
 import type { FolderSpace } from './folder-space.ts';
+import { otherLines } from './piece-lines.ts';
 import { findSecrets, isSecretName, looksRandom } from './secret-patterns.ts';
 import type { RunState, Space } from './space.ts';
 
@@ -36,7 +37,7 @@ export async function scanForSecrets(options: {
     const batch = runs.slice(at, at + RUNS_AT_ONCE);
     const [here, there] = await Promise.all([own.states(batch), remote.states(batch)]);
     for (const [run, state] of here) {
-      await scanJournals(own, run, state, there.get(run), finds);
+      scanJournals(own, run, state, there.get(run), finds);
       await scanCode({ own, remote, run, state, target: there.get(run), finds, seen });
       if (finds.length >= ENOUGH) break;
     }
@@ -44,34 +45,30 @@ export async function scanForSecrets(options: {
   return finds;
 }
 
-async function scanJournals(
+function scanJournals(
   own: FolderSpace,
   run: string,
   state: RunState,
   target: RunState | undefined,
   finds: SecretFind[],
-): Promise<void> {
-  for (const [writer, { length }] of state.journals) {
-    let offset = target?.journals.get(writer)?.length ?? 0;
-    while (offset < length && finds.length < ENOUGH) {
-      const [piece] = await own.readJournals([{ run, writer, offset }]);
-      if (piece === undefined || piece.bytes.length === 0) break;
-      scanLines(run, Buffer.from(piece.bytes.buffer, piece.bytes.byteOffset, piece.bytes.length), finds);
-      offset += piece.bytes.length;
+): void {
+  for (const writer of state.journals.keys()) {
+    for (const bytes of own.journals.text(run, writer, target?.journals.get(writer)?.length ?? 0)) {
+      scanLines(run, bytes, finds);
+      if (finds.length >= ENOUGH) return;
     }
   }
 }
 
 function scanLines(run: string, bytes: Buffer, finds: SecretFind[]): void {
-  for (let at = 0; at < bytes.length; ) {
-    const end = bytes.indexOf(10, at);
-    // Numbers and heartbeats hold no secret.
-    const head = bytes.toString('latin1', at, at + 9);
-    if (!head.startsWith('{"k":"m",') && !head.startsWith('{"k":"bea')) {
-      const parsed = parseLine(bytes.toString('utf8', at, end));
-      if (parsed.type === 'event') scanEvent(run, parsed.event, finds);
-    }
-    at = end + 1;
+  // Numbers hold no secret.
+  for (const [from, end] of otherLines({ bytes })) {
+    const line = bytes.toString('utf8', from, end);
+    const parsed = parseLine(line);
+    if (parsed.type === 'event') scanEvent(run, parsed.event, finds);
+    else
+      for (const { kind, shown } of findSecrets(line))
+        finds.push({ run, place: `run ${run}, a line that is not understood`, kind, shown });
   }
 }
 

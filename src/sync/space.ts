@@ -93,6 +93,8 @@ export interface JournalPiece {
   root: string;
   /** Whole lines. */
   bytes: Uint8Array;
+  /** Places in them, by pairs, outside of which there are only metrics' lines: where this side has found that out itself. */
+  others?: readonly number[] | undefined;
   /** Of a project journal: its removals take effect in that space, and are not only told. */
   apply?: boolean | undefined;
 }
@@ -126,6 +128,8 @@ export interface ReadPiece extends JournalMark {
   after: string;
   /** Whole lines; none where the next line alone is longer than a call may carry. */
   bytes: Uint8Array;
+  /** As of a `JournalPiece`. */
+  others?: readonly number[] | undefined;
 }
 
 export interface BlobPart extends BlobMark {
@@ -167,6 +171,12 @@ export const MAX_BODY_BYTES = 8 * 1024 * 1024;
 /** Greatest number of pieces in one call. */
 export const MAX_PIECES = 4096;
 
+/** Pieces that are ready to go. */
+export interface PackedJournals {
+  /** `sent` resolves once they have left this process, or cannot. */
+  send(): { sent: Promise<void>; results: Promise<PieceResult[]> };
+}
+
 export interface Space {
   /** What differs from these digests (by run id) and project journals. */
   compare(runs: ReadonlyMap<string, string>, project: ReadonlyMap<string, JournalMark>): Promise<Comparison>;
@@ -182,6 +192,8 @@ export interface Space {
 
   /** In order; at most MAX_PIECES and MAX_BODY_BYTES. One piece that is refused holds up no other. */
   writeJournals(pieces: readonly JournalPiece[]): Promise<PieceResult[]>;
+  /** As `writeJournals`, where making pieces ready is work of its own, which can be done while others are on their way. */
+  packJournals?(pieces: readonly JournalPiece[]): Promise<PackedJournals>;
   /** As many pieces as fit MAX_BODY_BYTES, in the order of the wants; ask again for what is missing. */
   readJournals(wants: readonly JournalWant[]): Promise<ReadPiece[]>;
 
