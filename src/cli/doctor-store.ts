@@ -6,7 +6,7 @@ import { blobPath, listBlobs } from '../blobs/blob-store.ts';
 import { WaddleError } from '../errors/waddle-error.ts';
 import { inspectRepository } from '../git/repository.ts';
 import { catchUp, type IngestReport } from '../ingest/catch-up.ts';
-import { listJournals, listRuns } from '../journal/discover.ts';
+import { isEmpty, listJournals, listRuns } from '../journal/discover.ts';
 import { runFolder } from '../journal/layout.ts';
 import { openPlainBytes, readLines } from '../journal/reader.ts';
 import { openStore, type Store } from '../store/open.ts';
@@ -15,7 +15,7 @@ import { checkCode } from './doctor-code.ts';
 import type { Finding } from './doctor-machine.ts';
 import { count, formatBytes } from './format-number.ts';
 import { sayMigration } from './migration-notice.ts';
-import { isEmpty, listLinks } from './opened-store.ts';
+import { listLinks } from './opened-store.ts';
 import { type Progress, startProgress } from './progress.ts';
 
 /** Artifact files whose bytes are read again, and the time for it. */

@@ -33,5 +33,6 @@ export function formatBytes(bytes: number): string {
 
 /** `1 run`, `2 runs`; thousands are grouped. */
 export function count(number: number, one: string, many = `${one}s`): string {
-  return `${number.toLocaleString('en-US')} ${number === 1 ? one : many}`;
+  // `toLocaleString` would load all that is known of languages for a comma.
+  return `${String(number).replace(/\B(?=(?:\d{3})+$)/g, ',')} ${number === 1 ? one : many}`;
 }

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import type { WaddleJson } from '../config/schema.ts';
 import { WaddleError } from '../errors/waddle-error.ts';
 import { catchUp, type IngestReport } from '../ingest/catch-up.ts';
-import { listJournals, listRuns as listRunFolders } from '../journal/discover.ts';
+import { isEmpty } from '../journal/discover.ts';
 import type { Layout } from '../journal/layout.ts';
 import { ensureProjectFolder } from '../journal/project-folder.ts';
 import { RUN_COLUMNS, type RunRow, readRunRow } from '../query/run-row.ts';
@@ -56,11 +56,6 @@ export async function withNewStore<T>(
     );
   }
   return use(context, project, storeFile(project, context.env), work);
-}
-
-/** Whether a project folder holds nothing that could be shown. */
-export function isEmpty(layout: Layout): boolean {
-  return listRunFolders(layout.runs).length === 0 && listJournals(layout.projectJournals).length === 0;
 }
 
 async function use<T>(

@@ -2,6 +2,7 @@ import { type Dirent, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isSystemError } from '../errors/waddle-error.ts';
 import { isRunId, isWriterName } from '../events/ids.ts';
+import type { Layout } from './layout.ts';
 
 /** One journal, sealed or not. */
 export interface JournalFile {
@@ -39,6 +40,11 @@ export function listJournals(folder: string): JournalFile[] {
     found.set(writer, { writer, path: join(folder, `${writer}.jsonl`), sealed });
   }
   return [...found.values()].sort((a, b) => (a.writer < b.writer ? -1 : 1));
+}
+
+/** Whether a project folder holds nothing that could be shown. */
+export function isEmpty(layout: Layout): boolean {
+  return listRuns(layout.runs).length === 0 && listJournals(layout.projectJournals).length === 0;
 }
 
 /** Change time of a folder in milliseconds: it moves when a journal is added, sealed or removed. Null where it is gone. */

@@ -1,11 +1,17 @@
 /** One request to a collector and its answer: bounded, compressed, and tried again where that can help. */
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { Agent as HttpAgent, request as httpRequest } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { Agent, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { constants, gunzip, gzip, zstdCompress, zstdDecompress } from 'node:zlib';
 import { isSystemError, WaddleError } from '../errors/waddle-error.ts';
+
+/**
+ * Not imported: that would make all that `node:http` exports, a WebSocket with a client of its own among it, and take longer than
+ * all else of a push that has nothing to send. TLS loads where it is used.
+ */
+const http = process.getBuiltinModule('node:http');
+const protocolOf = ({ protocol }: URL) =>
+  protocol === 'https:' ? process.getBuiltinModule('node:https') : http;
 
 /** Journals are digits: zstd's first level packs them closer than its third (9.0 against 11.0 bytes a sample), and in half the time. */
 const compressors = {
@@ -89,14 +95,14 @@ export class Exchange {
   encoding: 'zstd' | 'gzip' | 'identity' = 'zstd';
   readonly #options: ExchangeOptions;
   readonly #base: URL;
-  readonly #agent: HttpAgent;
+  readonly #agent: Agent;
 
   /** @throws WaddleError `remote-url-invalid` */
   constructor(options: ExchangeOptions) {
     this.#options = options;
     this.#base = readAddress(options.url);
     const keep = { keepAlive: true, maxSockets: 8 };
-    this.#agent = this.#base.protocol === 'https:' ? new HttpsAgent(keep) : new HttpAgent(keep);
+    this.#agent = new (protocolOf(this.#base).Agent)(keep);
   }
 
   /** Where the collector is, for a person. */
@@ -161,8 +167,7 @@ export class Exchange {
     url.search = path.includes('?') ? path.slice(path.indexOf('?')) : '';
     const { token, userAgent, signal } = this.#options;
     return new Promise((resolve, reject) => {
-      const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
-      const request = send(url, {
+      const request = protocolOf(url).request(url, {
         method,
         agent: this.#agent,
         ...(signal === undefined ? {} : { signal }),

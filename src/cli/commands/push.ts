@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { WaddleError } from '../../errors/waddle-error.ts';
+import { isEmpty } from '../../journal/discover.ts';
 import type { Context } from '../context.ts';
 import { openProject } from '../context.ts';
 import { count } from '../format-number.ts';
@@ -7,7 +8,6 @@ import { example, RUN_HELP } from '../help.ts';
 import { inert } from '../inert.ts';
 import { printJson } from '../json.ts';
 import { clearLiveState, isOver, unfinishedRuns } from '../live-push.ts';
-import { isEmpty, withRuns, withStore } from '../opened-store.ts';
 import { type Pushed, pushRuns } from '../push-runs.ts';
 import { chooseRemote, openRemote, type Remote } from '../remotes.ts';
 import { openOwnSpace } from '../sync-place.ts';
@@ -99,8 +99,9 @@ async function namedRuns(
   texts: readonly string[],
   options: Options,
 ): Promise<string[] | null> {
+  if (texts.length === 0 && options.project === undefined) return null;
+  const { withRuns, withStore } = await import('../opened-store.ts');
   if (texts.length > 0) return withRuns(context, texts, (_opened, found) => found.map((run) => run.id));
-  if (options.project === undefined) return null;
   const ids = await withStore(context, ({ store }) =>
     store
       .prepare('SELECT id FROM runs WHERE removed = 0 AND project = ?')
