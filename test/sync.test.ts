@@ -95,6 +95,85 @@ test('a secret stops the push, with its place', () => {
   expect(here.waddle('push').status).toBe(0);
 });
 
+test('a run with secrets is redacted as a copy, which is pushed in its place', () => {
+  const key = `${'AKIA'}QX3ZN7B4WPLM2KTD`;
+  const token = `${'ghp'}_q7Zk2mVx9LpR4tYw8NsB3hJd6FgCa1eU5oTi`;
+  const password = 'q7Zk2mVx9LpR4tYw8N';
+  const body = 'MIIEpAIBAAKCAQEAx0/Zk2mVx9LpR4tYw8NsB3hJd6FgCa1eU5oTi';
+  const begin = `-----BEGIN ${'PRIVATE'} KEY-----`;
+  here.write(
+    'lib/keys.py',
+    `# one\nkey = "${key}"\npem = '''${begin}\n${body}\n-----END ${'PRIVATE'} KEY-----'''\n`,
+  );
+  here.write(
+    'train.py',
+    [
+      'import waddle',
+      'import lib.keys as keys',
+      'run = waddle.init()',
+      `run.log_param("optimizer", {"lr": 0.1, "api_key": "${password}"})`,
+      'for step in range(30): run.log({"loss": 1 / (step + 3)}, step=step)',
+      `print("token ${token} is used")`,
+      'print(keys.pem)',
+      'print("done")',
+    ].join('\n'),
+  );
+  const args = ['--', 'python3', 'train.py', '--access-token', password];
+  expect(here.waddle('run', '--name', 'first', ...args).status).toBe(0);
+  const first = idOf(here);
+  expect(here.waddle('note', '@last', `see https://me:${password}@example.org/`).status).toBe(0);
+  expect(here.waddle('push').stderr).toContain('waddle redact');
+
+  const told = here.json<{ run: string; copy: string; secrets: { place: string }[] }>('redact', 'first');
+  expect(told.run).toBe(first);
+  const places = told.secrets.map(({ place }) => place).join('\n');
+  for (const place of [
+    'keys.py:2',
+    'train.py:4',
+    'console line 1',
+    'param optimizer.api_key',
+    'edit value',
+  ]) {
+    expect(places).toContain(place);
+  }
+  expect(places).toContain('arguments');
+  expect(idOf(here)).toBe(told.copy);
+  expect(here.waddle('push').status).toBe(0);
+  expect(there.waddle('pull').status).toBe(0);
+  expect(idOf(there)).toBe(told.copy);
+  expect(there.waddle('show', first).status).toBe(1);
+  const page = there.waddle('show', told.copy, '--json').stdout;
+  expect(JSON.parse(page)).toMatchObject({
+    run: { name: 'first', status: 'completed' },
+    tags: { waddle_redacted: first },
+    params: { optimizer: { lr: 0.1, api_key: '[redacted]' } },
+    metrics: { loss: { count: 30, last: 1 / 32 } },
+  });
+  const printed = there.waddle('logs', told.copy).stdout;
+  expect(printed).toContain('token [redacted] is used');
+  expect(printed).toContain('done');
+  expect(there.waddle('checkout', told.copy, 'code').status).toBe(0);
+  const code = ['lib/keys.py', 'train.py'].map((path) =>
+    readFileSync(join(there.folder, 'code', path), 'utf8'),
+  );
+  expect(code.join('')).toContain('# one\nkey = "[redacted]"');
+  expect(code.join('')).toContain('print("done")');
+  for (const secret of [key, token, password, body]) {
+    for (const text of [page, printed, ...code]) expect(text).not.toContain(secret);
+  }
+
+  // The first is left as it was until gc, and can be brought back.
+  expect(here.waddle('rm', '--undo', first).status).toBe(0);
+  expect(here.waddle('logs', first).stdout).toContain(token);
+  expect(here.waddle('push', '--allow-secrets').status).toBe(0);
+  const refused = here.waddle('redact', first);
+  expect(refused.status).toBe(1);
+  expect(refused.stderr).toMatch(/has the run .* already, with its secrets/);
+  expect(there.waddle('pull').status).toBe(0);
+  expect(there.waddle('remote', 'rm', 'disk').status).toBe(0);
+  expect(there.waddle('redact', first).stderr).toContain('came from elsewhere');
+});
+
 test('remotes are listed without their tokens, which only the owner can read', () => {
   const token = 'wdl_secret_token';
   expect(

@@ -47,6 +47,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/pull.ts'),
   },
   {
+    name: 'redact',
+    summary: 'copy a run without the secrets in it',
+    load: () => import('./commands/redact.ts'),
+  },
+  {
     name: 'remote',
     summary: 'name the places that push and pull talk to',
     load: () => import('./commands/remote.ts'),

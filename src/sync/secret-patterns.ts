@@ -4,9 +4,13 @@ export interface FoundSecret {
   kind: string;
   /** Its beginning, enough to find it by; never all of it. */
   shown: string;
-  /** Place of the first character in the text. */
+  /** Place of the first character in the text, and how many characters it has. */
   at: number;
+  length: number;
 }
+
+/** What stands where a secret was. */
+export const REDACTED = '[redacted]';
 
 /** Formats that say themselves what they are. What stands before and after must not be a part of it. */
 const FORMATS: readonly [kind: string, pattern: RegExp][] = [
@@ -55,7 +59,8 @@ export function findSecrets(text: string): FoundSecret[] {
   const found: FoundSecret[] = [];
   const note = (kind: string, secret: string, at: number): void => {
     if (found.some((each) => Math.abs(each.at - at) < secret.length)) return;
-    found.push({ kind, shown: `${secret.slice(0, Math.min(6, Math.floor(secret.length / 3)))}…`, at });
+    const shown = `${secret.slice(0, Math.min(6, Math.floor(secret.length / 3)))}…`;
+    found.push({ kind, shown, at, length: secret.length });
   };
   if (HINTS.test(text)) {
     for (const [kind, pattern] of FORMATS) {
@@ -104,4 +109,20 @@ function entropy(value: string): number {
   let bits = 0;
   for (const many of counts.values()) bits -= (many / value.length) * Math.log2(many / value.length);
   return bits;
+}
+
+/** From the beginning of a private key to its end, or where that is elsewhere to the end of the text. */
+const KEY_BLOCK =
+  /-----BEGIN (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----|$)/g;
+
+/** The text without everything that `findSecrets` finds in it. */
+export function redactText(text: string): string {
+  let left = text.replaceAll(KEY_BLOCK, REDACTED);
+  // Of two that are close together, one is found at a time.
+  for (let found = findSecrets(left); found.length > 0; found = findSecrets(left)) {
+    for (const { at, length } of found.reverse()) {
+      left = left.slice(0, at) + REDACTED + left.slice(at + length);
+    }
+  }
+  return left;
 }

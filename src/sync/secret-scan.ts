@@ -14,6 +14,8 @@ export interface SecretFind {
   kind: string;
   /** Its beginning. */
   shown: string;
+  /** Of a file of the code: the object that holds it. */
+  blob?: string;
 }
 
 /** Files over this are data, not code. Bytes. */
@@ -27,10 +29,12 @@ const RUNS_AT_ONCE = 200;
 /** Everything of these runs that the remote does not have yet. */
 export async function scanForSecrets(options: {
   own: FolderSpace;
-  remote: Space;
+  /** Null: what any remote may have is looked through too. */
+  remote: Pick<Space, 'states' | 'missingTrees'> | null;
   runs: readonly string[];
 }): Promise<SecretFind[]> {
-  const { own, remote, runs } = options;
+  const { own, runs } = options;
+  const remote = options.remote ?? NOWHERE;
   const finds: SecretFind[] = [];
   const seen = new Set<string>();
   for (let at = 0; at < runs.length && finds.length < ENOUGH; at += RUNS_AT_ONCE) {
@@ -102,7 +106,7 @@ function scanEvent(run: string, event: Event, finds: SecretFind[]): void {
   if (k === 'start' || k === 'resume') look((event.argv ?? event.command ?? []).join(' '), 'arguments');
 }
 
-function* leavesOf(value: unknown, path: string): Generator<{ path: string; text: string }> {
+export function* leavesOf(value: unknown, path: string): Generator<{ path: string; text: string }> {
   if (typeof value === 'string') yield { path, text: value };
   else if (typeof value === 'object' && value !== null) {
     for (const [key, item] of Object.entries(value))
@@ -110,9 +114,15 @@ function* leavesOf(value: unknown, path: string): Generator<{ path: string; text
   }
 }
 
+/** A remote that has nothing. */
+const NOWHERE: Pick<Space, 'states' | 'missingTrees'> = {
+  states: async () => new Map(),
+  missingTrees: async (_run, trees) => ({ missing: [...trees], bases: [] }),
+};
+
 async function scanCode(options: {
   own: FolderSpace;
-  remote: Space;
+  remote: Pick<Space, 'missingTrees'>;
   run: string;
   state: RunState;
   target: RunState | undefined;
@@ -164,7 +174,7 @@ async function scanTree(options: {
   const flush = async (): Promise<void> => {
     if (batch.length === 0) return;
     const { out } = await runGit(git, ['cat-file', '--batch'], batch.map((id) => `${id}\n`).join(''));
-    for (const { id, content } of objectsIn(out)) scanFile(run, paths.get(id) ?? id, content, finds);
+    for (const { id, content } of objectsIn(out)) scanFile(run, id, paths.get(id) ?? id, content, finds);
     batch = [];
     bytes = 0;
   };
@@ -196,7 +206,7 @@ function* objectsIn(out: Buffer): Generator<{ id: string; content: Buffer }> {
   }
 }
 
-function scanFile(run: string, path: string, content: Buffer, finds: SecretFind[]): void {
+function scanFile(run: string, blob: string, path: string, content: Buffer, finds: SecretFind[]): void {
   // Bytes that are no text.
   if (content.subarray(0, 8000).includes(0)) return;
   const text = content.toString('utf8');
@@ -204,6 +214,6 @@ function scanFile(run: string, path: string, content: Buffer, finds: SecretFind[
     let line = 1;
     for (let from = text.indexOf('\n'); from !== -1 && from < at; from = text.indexOf('\n', from + 1))
       line += 1;
-    finds.push({ run, place: `run ${run}, ${path}:${line}`, kind, shown });
+    finds.push({ run, place: `run ${run}, ${path}:${line}`, kind, shown, blob });
   }
 }

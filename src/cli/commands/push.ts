@@ -131,7 +131,7 @@ function tell(context: Context, remote: Remote, pushed: Pushed, options: Options
     throw new WaddleError(
       'secrets-found',
       `nothing was sent: ${count(secrets.length, 'place')} hold${secrets.length === 1 ? 's' : ''} what looks like a secret\n${lines.join('')}${more}`.trimEnd(),
-      'Where it is none, or may be seen by all who read the remote: waddle push --allow-secrets. A real one: revoke it, take it out of the code, and push the runs that are free of it by name.',
+      'Where it is none, or may be seen by all who read the remote: waddle push --allow-secrets. A real one: revoke it, take it out of the code, and of the run: waddle redact RUN',
     );
   }
   tellProblems(context, report.problems);
