@@ -227,16 +227,20 @@ describe('what cannot be kept', () => {
       run.log(null); run.logParams(undefined);
       run.logParam('loop', (() => { const a = {}; a.a = a; return a; })());
       run.logTag('n', undefined);
+      for (let time = 0; time < 2; time += 1) run.logParams({ huge: 'é'.repeat(4_200_000), small: time });
+      run.logTag('huge tag', 'x'.repeat(8_388_608));
+      run.logParam('large', 'x'.repeat(8_388_000));
     `);
     expect(done.status).toBe(0);
     const warnings = done.stderr.trim().split('\n');
     expect(warnings.filter((line) => line.includes('"bad"')).length).toBe(1);
-    expect(warnings.length).toBe(4);
+    expect(warnings.filter((line) => line.includes('over the limit of 8 MiB')).length).toBe(2);
+    expect(warnings.length).toBe(6);
     const [id = ''] = runIds();
     const all = events(id);
     expect(all.find((event) => event.k === 'm')).toMatchObject({ s: 2 ** 53, v: { good: 4 } });
     expect(all.find((event) => event.k === 'close')).toMatchObject({
-      dropped: { not_a_number: 7, bad_step: 2, not_a_mapping: 2 },
+      dropped: { not_a_number: 7, bad_step: 2, not_a_mapping: 2, too_large: 3 },
     });
   });
 

@@ -88,14 +88,19 @@ class Metrics(ProjectTest):
             run.log({})
             run.log_metric(7, 0, 1.0)
             run.log_metric(["unhashable"], 0, 1.0)
+            for _ in range(2):
+                run.log_params({"huge": "x" * (8 << 20), "large": "x" * 8388000})
             """
         )
         lines = done.err.splitlines()
         for key in ("none", "text", "list", "far"):
             self.assertEqual(len([line for line in lines if "metric '%s'" % key in line]), 1, lines)
+        self.assertEqual(len([line for line in lines if "over the limit of 8 MiB" in line]), 1, lines)
         journal = self.journal()
-        self.assertEqual(journal.of("close")[0]["dropped"], {"not_a_number": 20, "bad_step": 3, "not_a_mapping": 1})
-        self.assertEqual(len(journal.of("warning")), 5)
+        dropped = {"not_a_number": 20, "bad_step": 3, "not_a_mapping": 1, "too_large": 2}
+        self.assertEqual(journal.of("close")[0]["dropped"], dropped)
+        self.assertEqual(len(journal.of("param")), 2)
+        self.assertEqual(len(journal.of("warning")), 6)
         self.assertEqual(samples([journal], "kept"), [(step, 1.0) for step in range(5)])
         self.assertEqual(samples([journal], "7"), [(0, 1.0)])
 
@@ -156,14 +161,14 @@ class Metrics(ProjectTest):
             run.log_param("huge", 2**100)
             run.log_params({"nested": {"a": {"b": [1, None]}}, "nan": float("nan"), "kind": {1j}, 3: "x"})
             waddle.log_param("path\\udcff", "caf\\udce9")
-            run.log_param("big", "x" * 10_000_000)
+            run.log_param("big", "x" * 8_000_000)
             run.log_tag("model", "linear")
             run.log_tag("n", 3)
             """
         )
         journal = self.journal()
         params = {event["key"]: event["value"] for event in journal.of("param")}
-        self.assertEqual(len(params.pop("big")), 10_000_000)
+        self.assertEqual(len(params.pop("big")), 8_000_000)
         self.assertEqual(
             params,
             {

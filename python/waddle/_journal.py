@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 CLIENT = "waddle-python/0.1.0"
 
-#: A longer line is broken to every reader (64 MiB).
-MAX_LINE = 64 * 1024 * 1024
+#: A longer line could not be pushed (8 MiB).
+MAX_LINE = 8 * 1024 * 1024
 
 #: Seconds between two attempts to create a journal where the last one failed.
 REOPEN_EVERY = 0.5
@@ -304,7 +304,7 @@ def line(kind: str, /, **fields: Any) -> bytes:
     for name, value in fields.items():
         data += b',"%b":%b' % (name.encode(), to_json(value))
     if len(data) > MAX_LINE - 2:
-        raise ValueError("an event of %d bytes is over the limit of 64 MiB" % len(data))
+        raise ValueError("an event of %d bytes is over the limit of 8 MiB" % len(data))
     return data + b"}\n"
 
 

@@ -261,7 +261,7 @@ class Run:
     def _add(self, lines: List[bytes], kind: str, key: str, value: object) -> None:
         try:
             lines.append(line(kind, key=key, value=value))
-        except Exception as error:  # over 64 MiB
+        except Exception as error:  # over 8 MiB
             self._refuse("too_large", key, "%s %r: %s" % (kind, key, error), ValueError)
 
     def log_artifact(

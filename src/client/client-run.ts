@@ -4,7 +4,7 @@ import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { putFile } from '../blobs/blob-store.ts';
 import { putFolder } from '../blobs/folder-manifest.ts';
-import { eventTime } from '../events/line.ts';
+import { encodeEvent, eventTime, MAX_WRITTEN_BYTES } from '../events/line.ts';
 import type { EventOf, RunError } from '../events/schema.ts';
 import { layoutOf } from '../journal/layout.ts';
 import type { ArtifactOptions, FinishOptions, LogOptions, MetricValue, Run } from './client.ts';
@@ -210,14 +210,27 @@ export class ClientRun implements Run {
     const entries = Object.entries(values);
     const t = eventTime();
     let lines = '';
+    let count = 0;
     for (const [key, value] of entries) {
-      lines += `{"k":"param","t":${t},"key":${JSON.stringify(plainText(key))},"value":${jsonText(value)}}\n`;
+      const line = `{"k":"param","t":${t},"key":${JSON.stringify(plainText(key))},"value":${jsonText(value)}}\n`;
+      if (this.#isTooLarge('param', key, line)) continue;
+      lines += line;
+      count += 1;
     }
-    if (lines !== '') this.journal.appendLines(lines, entries.length);
+    if (count > 0) this.journal.appendLines(lines, count);
   }
 
   logTag(key: string, value: unknown): void {
-    this.journal.append({ k: 'tag', t: eventTime(), key: plainText(key), value: plainText(value) });
+    const line = encodeEvent({ k: 'tag', t: eventTime(), key: plainText(key), value: plainText(value) });
+    if (!this.#isTooLarge('tag', key, line)) this.journal.appendLines(line, 1);
+  }
+
+  #isTooLarge(kind: string, key: string, line: string): boolean {
+    const bytes = Buffer.byteLength(line);
+    if (bytes <= MAX_WRITTEN_BYTES) return false;
+    const name = JSON.stringify(key.slice(0, 100));
+    this.#refuse('too_large', key, `${kind} ${name}: an event of ${bytes} bytes is over the limit of 8 MiB`);
+    return true;
   }
 
   logArtifact(name: string, path: string, options: ArtifactOptions = {}): string {

@@ -6,6 +6,9 @@ export const JOURNAL_FORMAT = 1;
 /** Longest line that is read, in bytes; a longer one is broken. */
 export const MAX_LINE_BYTES = 64 * 1024 * 1024;
 
+/** Longest line that a client writes, with its newline, in bytes: what one request of sync carries (docs/remote.md). */
+export const MAX_WRITTEN_BYTES = 8 * 1024 * 1024;
+
 /** Lists and objects within each other at most: what a stranger nests deeper costs a hundred times its bytes to read. */
 const MAX_DEPTH = 500;
 /** A shorter text cannot be nested deep enough to matter. */
