@@ -81,9 +81,8 @@ async function photograph(chromium: string, url: string, name: string, ready: st
     await page.goto(url);
     await page.locator(ready).first().waitFor();
     // Lines, previews and differences come in by themselves; after them fonts and the last frame.
-    await page.waitForFunction(`!document.querySelector('[data-state="loading"], .outline')`, undefined, {
-      timeout: 120_000,
-    });
+    const waiting = page.locator('[data-state="loading"], .outline').first();
+    await waiting.waitFor({ state: 'detached', timeout: 120_000 });
     await page.waitForTimeout(1200);
     await page.screenshot({ path: join(target, `${name}-${colorScheme}.png`) });
     await browser.close();

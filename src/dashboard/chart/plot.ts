@@ -57,8 +57,8 @@ export interface PlotHandlers {
 }
 
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
-/** CSS pixels; "79.25 GiB" fits. */
-const Y_AXIS = 64;
+/** CSS pixels; "12.5 MiB/s" fits. */
+const Y_AXIS = 72;
 const X_AXIS = 24;
 /** Room at the right of the plot. */
 const RIGHT = 12;
@@ -349,7 +349,11 @@ export class Plot {
 
   #formatY(splits: number[]): string[] {
     const { formatY, logY } = this.#style;
-    if (formatY) return splits.map((split) => (split === null ? '' : formatY(split)));
+    if (formatY) {
+      const texts = splits.map((split) => (split === null ? '' : formatY(split)));
+      // Ticks that are nearer than the digits tell have one label.
+      return texts.map((text, index) => (text === texts[index - 1] ? '' : text));
+    }
     if (!logY) return formatTicks(splits);
     // The lower end of a log axis is a tick too; it is named only where it is a round number.
     const round = (value: number) => /^[125]e/.test(value.toExponential(6).replace(/\.?0+e/, 'e'));

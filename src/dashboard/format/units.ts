@@ -8,10 +8,14 @@ type Steps = (greatest: number) => number[];
 
 const ROUND = [0.01, 0.1, 1, 10, 100].flatMap((size) => [size, 2 * size, 5 * size]);
 
-/** Round in the unit, KiB, MiB …, that the labels have. */
+/** Round in the unit, KiB, MiB …, that the labels have; where the range is too small for that, in the one below. */
 function binarySteps(greatest: number): number[] {
   const power = Math.max(0, Math.floor(Math.log2(Math.max(1, greatest)) / 10));
-  return ROUND.map((one) => one * 1024 ** power);
+  const unit = 1024 ** power;
+  return [
+    ...ROUND.map((one) => (one * unit) / 1024).filter((one) => one < 0.01 * unit),
+    ...ROUND.map((one) => one * unit),
+  ];
 }
 
 const UNITS: readonly [ending: RegExp, format: Format, steps?: Steps][] = [

@@ -155,6 +155,7 @@ describe('numbers and times', () => {
     const steps = stepsOf('system/memory_used_bytes');
     expect(steps?.(3 * 2 ** 30)).toContain(2 ** 29);
     expect(steps?.(900)).toContain(50);
+    expect(steps?.(73 * 2 ** 30)).toContain(2 ** 20);
     expect(stepsOf('loss')).toBeUndefined();
   });
 
