@@ -1,13 +1,14 @@
 /** Artifacts past the collector: straight to S3 and back, whatever S3, the network and hostile clients make of it. */
 import { createHash, randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { afterAll, afterEach, beforeEach, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { openS3Objects, type S3Options } from '../src/blobs/s3-objects.ts';
 import { teamParts } from '../src/cli/collector-team.ts';
 import type { Backend } from '../src/collector/backend.ts';
 import { type RunningCollector, startCollector } from '../src/collector/collector.ts';
 import { openTeamBackend } from '../src/collector/team-backend.ts';
 import { createToken, type NewToken } from '../src/collector/tokens.ts';
+import { collectGarbage, USUAL_AGES } from '../src/postgres/collect-garbage.ts';
 import { type Database, openDatabase } from '../src/postgres/database.ts';
 import { type HttpSpace, openHttpSpace } from '../src/sync/http-space.ts';
 import { makeTeam, type Team } from '../src/sync/sync-fixture.ts';
@@ -18,6 +19,9 @@ import { describeTeam } from './support/describe-postgres.ts';
 import type { TestS3 } from './support/s3.ts';
 import { freePort } from './support/sandbox.ts';
 import { sharedS3 } from './support/servers.ts';
+
+// Artifacts that are worth it are large.
+vi.setConfig({ testTimeout: 180_000 });
 
 const PART = 8 * 1024 * 1024;
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
@@ -169,7 +173,7 @@ await describeTeam('artifacts directly', async (postgres) => {
     expect(told).toEqual([]);
   });
 
-  it('go on where they were cut off, by another process and another collector', async () => {
+  it('go on where they were cut off, by whoever has them next', async () => {
     await start();
     const bytes = randomBytes(3 * PART + 5);
     const text = await token();
@@ -353,6 +357,28 @@ await describeTeam('artifacts directly', async (postgres) => {
     expect(told.at(-1)).toContain('answered 403');
     for (const each of [b, c])
       expect(await each.space().digests([run])).toEqual(await a.space().digests([run]));
+  });
+
+  it('are given up a week after the last part of them', async () => {
+    await start();
+    const bytes = randomBytes(2 * PART);
+    const space = await open(await token());
+    const blob = await named(space, bytes);
+    expect(await space.writeBlobs([partOf(blob, bytes, 0)])).toMatchObject([{ ok: true, received: PART }]);
+    const [upload] = await rowsOf('SELECT object, session FROM uploads');
+    const objects = await openS3Objects(settings);
+    const parts = () => objects.direct?.parts(String(upload?.object), String(upload?.session));
+    expect(await collectGarbage(database, objects, USUAL_AGES, false)).toMatchObject({ uploads: 0 });
+    expect(await parts()).toHaveLength(1);
+    await rowsOf("UPDATE uploads SET touched_at = touched_at - interval '8 days'");
+    expect(await collectGarbage(database, objects, USUAL_AGES, false)).toMatchObject({ uploads: 1 });
+    expect(await parts()).toBeNull();
+    await objects.close();
+    // Who goes on with it all the same begins anew.
+    const last = partOf(blob, bytes, PART);
+    expect(await space.writeBlobs([last])).toMatchObject([{ ok: false, code: 'part-offset', received: 0 }]);
+    for (const offset of [0, PART]) await space.writeBlobs([partOf(blob, bytes, offset)]);
+    expect((await readAll(space, blob.run, blob.sha256, blob.size)).equals(bytes)).toBe(true);
   });
 
   it('stay with the collector where it is told so', async () => {

@@ -68,6 +68,7 @@ export async function openTeamBackend(url: string, place: ObjectsPlace, parts: T
     await intake.close();
     await listener.close();
     await database.close();
+    await objects.close?.();
     rmSync(scratch, { recursive: true, force: true });
   };
   try {
