@@ -57,6 +57,7 @@ const TAGS: Table = {
   columns: ['run', 'key', 'value', 'revision'],
   types: ['bigint', 'text', 'text', 'bigint'],
 };
+const TEXTS: Table = { name: 'run_texts', columns: ['run', 'text'], types: ['bigint', 'text'] };
 const SUMMARIES: Table = {
   name: 'metric_summaries',
   columns: [
@@ -135,13 +136,13 @@ const T0 = 1_700_000_000;
 /** Rows of one run, by table: 10 params, 10 metrics, 2 tags. */
 function rowsOf(num: number, random: () => number): [Table, Value[][]][] {
   const of = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
-  const text = (length: number) =>
+  const letters = (length: number) =>
     Array.from({ length }, () => 'abcdefghijklmnopqrstuvwxyz234567'[Math.floor(random() * 32)]).join('');
   const started = T0 + num * 60 + random() * 60;
   const status = of(['completed', 'completed', 'completed', 'failed', 'crashed', 'aborted']);
   const run: Value[] = [
     num,
-    text(12),
+    letters(12),
     `${of(WORDS)}-${of(WORDS)}-${num}`,
     of(['vision', 'speech', 'text', 'graphs', 'default']),
     status,
@@ -165,7 +166,7 @@ function rowsOf(num: number, random: () => number): [Table, Value[][]][] {
     Math.round(random() * 100) / 100,
     of(['adam', 'sgd', 'lion']),
     of(['imagenet', 'cifar', 'c4']),
-    `${of(WORDS)} ${text(8)}`,
+    `${of(WORDS)} ${letters(8)}`,
   ];
   const leaves = PARAMS.map((key, index): Value[] => {
     const value = values[index] ?? 0;
@@ -203,11 +204,14 @@ function rowsOf(num: number, random: () => number): [Table, Value[][]][] {
     [num, 'sweep', `sweep-${Math.floor(num / 100)}`, num],
     [num, 'team', of(['a', 'b', 'c']), num],
   ];
+  const own = [run[1], run[2], run[3], run[6], run[9], run[10]];
+  const text = [own, ...tags.map((tag) => tag.slice(1, 3)), ...leaves.map((leaf) => [leaf[1], leaf[3]])];
   return [
     [RUNS, [run]],
     [LEAVES, leaves],
     [SUMMARIES, summaries],
     [TAGS, tags],
+    [TEXTS, [[num, text.flat().join('\n').toLowerCase()]]],
   ];
 }
 

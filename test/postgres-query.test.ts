@@ -11,4 +11,5 @@ await describePostgres('PostgreSQL', async (postgres) => {
 
   describe('filters', () => import('../src/query/filter.test.ts').then(() => undefined));
   describe('the runs table', () => import('../src/query/runs-table.test.ts').then(() => undefined));
+  describe('pages', () => import('../src/query/fast-paths.test.ts').then(() => undefined));
 });

@@ -40,6 +40,7 @@ const OF_RUN = [
   'snapshots',
   'environments',
   'journals',
+  'run_texts',
 ] as const;
 /** Tables that it only adds to: emptied after each transaction. */
 const APPENDED = ['artifacts', 'console', 'warnings', 'broken_lines', 'changes', 'console_changes'] as const;

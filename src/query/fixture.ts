@@ -7,6 +7,7 @@ import { answerNow } from '../store/answer-now.ts';
 import { openStore, type Store } from '../store/open.ts';
 import { flattenFamily, paramFamily } from '../store/params.ts';
 import type { Question } from '../store/question.ts';
+import { writeRunText } from '../store/run-text.ts';
 import { newSeries, summariseMetric, writeSamples } from '../store/series.ts';
 
 export interface TemporaryStore {
@@ -101,6 +102,7 @@ export function addRun(store: Store, run: FixtureRun): number {
     }
     summariseMetric(store, num, key, 1);
   }
+  writeRunText(store, num);
   return num;
 }
 

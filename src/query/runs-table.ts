@@ -6,8 +6,9 @@ import type { Field, MetricStat } from './fields.ts';
 import { type Filter, parseFilter } from './filter-parser.ts';
 import { compileFilter, type Sql, STAT_SQL } from './filter-sql.ts';
 import { RUN_COLUMNS, type RunRow, readLeaf, readRunRow } from './run-row.ts';
-import { runOrder } from './sort-sql.ts';
-import { textConditions } from './text-sql.ts';
+import { type RunOrder, runOrder } from './sort-sql.ts';
+import type { Source, Stage, Ties } from './sort-stages.ts';
+import { textConditions, textSelection } from './text-sql.ts';
 
 export interface ListOptions {
   /** The filter language, or a filter already understood; blank is none. */
@@ -42,22 +43,32 @@ export function* listRuns(options: ListOptions = {}): Question<RunPage> {
 
   const order = runOrder(sort);
   const conditions: Sql[] = [{ text: 'r.removed = 0', values: [] }];
+  const selections: Sql[] = [];
   if (options.archived !== true) conditions.push({ text: 'r.archived = 0', values: [] });
   if (options.project !== undefined) conditions.push({ text: 'r.project = ?', values: [options.project] });
-  if (filter !== undefined) conditions.push(yield* compileFilter(filter));
-  if (options.text !== undefined) conditions.push(...textConditions(options.text));
-  if (options.cursor !== undefined) conditions.push(order.after(options.cursor));
-  // The page is found by number first, so that only its own runs are read in full.
-  const found = yield* rows(
-    `SELECT p.*, ${RUN_COLUMNS}
-     FROM (SELECT r.num AS num, ${order.columns}
-       FROM runs r ${order.join.text} WHERE ${conditions.map((condition) => condition.text).join(' AND ')}
-       ORDER BY ${order.orderBy} ${limit === undefined ? '' : 'LIMIT ?'}) p
-     CROSS JOIN runs r ON r.num = p.num ORDER BY ${order.orderByColumns}`,
-    ...order.join.values,
-    ...conditions.flatMap((condition) => condition.values),
-    ...(limit === undefined ? [] : [limit + 1]),
-  );
+  if (filter !== undefined) {
+    const compiled = yield* compileFilter(filter);
+    conditions.push(compiled.condition);
+    selections.push(...compiled.selections);
+  }
+  if (options.text !== undefined) {
+    conditions.push(...textConditions(options.text));
+    const selection = textSelection(options.text);
+    if (selection !== null) selections.push(selection);
+  }
+  if (sort !== undefined && options.project !== undefined) {
+    selections.push({
+      text: 'SELECT r.num AS run FROM runs r WHERE r.project = ?',
+      values: [options.project],
+    });
+  }
+  const few = limit === undefined ? null : yield* fewRuns(selections);
+  if (few !== null) conditions.push(amongRuns(few));
+  const found = yield* findRuns(order, conditions, {
+    cursor: options.cursor,
+    wanted: limit === undefined ? undefined : limit + 1,
+    few: few !== null,
+  });
   const page = limit === undefined ? found : found.slice(0, limit);
   const last = page.at(-1);
   const runs = page.map(readRunRow);
@@ -67,6 +78,124 @@ export function* listRuns(options: ListOptions = {}): Question<RunPage> {
     runs,
   );
   return { rows: runs, next: found.length > page.length && last !== undefined ? order.cursorOf(last) : null };
+}
+
+/** So many runs are looked at one by one sooner than all are read in the order of an index. */
+const FEW = 4000;
+
+/** The numbers of runs that all selections name, where these are few; else null. */
+function* fewRuns(selections: readonly Sql[]): Question<number[] | null> {
+  let few: number[] | null = null;
+  for (const { text, values } of selections) {
+    const found = yield* rows(`${text} LIMIT ?`, ...values, FEW + 1);
+    if (found.length > FEW) continue;
+    const nums = new Set(found.map((row) => Number(row.run)));
+    few = few === null ? [...nums] : few.filter((num) => nums.has(num));
+  }
+  return few;
+}
+
+/** @param options.few the conditions let few through: they are sorted */
+function* findRuns(
+  order: RunOrder,
+  conditions: readonly Sql[],
+  { cursor, wanted, few }: { cursor: string | undefined; wanted: number | undefined; few: boolean },
+): Question<Row[]> {
+  const stages = few ? null : order.stages(cursor);
+  if (stages === null || wanted === undefined)
+    return yield* readAtOnce(order, conditions, { cursor, wanted });
+  return yield* readByStages(order, stages, conditions, { cursor, wanted });
+}
+
+function amongRuns(nums: number[]): Sql {
+  return { text: 'r.num IN (SELECT value FROM json_each(?))', values: [nums] };
+}
+
+function* readAtOnce(
+  order: RunOrder,
+  conditions: readonly Sql[],
+  { cursor, wanted }: { cursor: string | undefined; wanted: number | undefined },
+): Question<Row[]> {
+  const all = cursor === undefined ? conditions : [...conditions, order.after(cursor)];
+  const source = { from: `runs r ${order.join.text}`, columns: order.columns, orderBy: order.orderBy };
+  const where = { text: 'TRUE', values: [] };
+  const { text, values } = selectSource({ ...source, where }, all, wanted);
+  return yield* readPage(order, { text, values: [...order.join.values, ...values] });
+}
+
+function* readByStages(
+  order: RunOrder,
+  stages: readonly Stage[],
+  conditions: readonly Sql[],
+  { cursor, wanted }: { cursor: string | undefined; wanted: number },
+): Question<Row[]> {
+  const found: Row[] = [];
+  for (const { sources, ties } of stages) {
+    const left = wanted - found.length;
+    if (left <= 0) break;
+    const page = ties === null ? null : yield* readTies(order, ties, conditions, { cursor, wanted: left });
+    found.push(...(page ?? (yield* readPage(order, mergedSources(order, sources, conditions, left)))));
+  }
+  return found;
+}
+
+function mergedSources(
+  order: RunOrder,
+  sources: readonly Source[],
+  conditions: readonly Sql[],
+  limit: number,
+): Sql {
+  const parts = sources.map((source) => selectSource(source, conditions, limit));
+  const [only] = parts;
+  if (only !== undefined && parts.length === 1) return only;
+  return {
+    text: `SELECT * FROM (${parts.map(({ text }, at) => `SELECT * FROM (${text}) s${at}`).join(' UNION ALL ')}) u
+      ORDER BY ${order.orderByColumns} LIMIT ?`,
+    values: [...parts.flatMap(({ values }) => values), limit],
+  };
+}
+
+/** All of a page that is of one stage, by what the first values are; null where that does not tell. */
+function* readTies(
+  order: RunOrder,
+  { leading, of }: Ties,
+  conditions: readonly Sql[],
+  { cursor, wanted }: { cursor: string | undefined; wanted: number },
+): Question<Row[] | null> {
+  const most = wanted * 10;
+  const found = yield* rows(`${leading.text} LIMIT ?`, ...leading.values, most + 1);
+  if (found.length <= most) return null;
+  // Of those that are as the last one there may be more.
+  const end = found.at(-1)?.value as string | number;
+  const nums = found.filter(({ value }) => value !== end).map(({ run }) => Number(run));
+  const tied = nums.length === 0 ? of(end) : null;
+  if (tied === null && nums.length < wanted) return null;
+  const page =
+    tied === null
+      ? yield* readAtOnce(order, [...conditions, amongRuns(nums)], { cursor, wanted })
+      : yield* readPage(order, selectSource(tied, conditions, wanted));
+  return page.length < wanted ? null : page;
+}
+
+function selectSource(
+  { from, columns, where, orderBy }: Source,
+  conditions: readonly Sql[],
+  limit: number | undefined,
+): Sql {
+  const all = [where, ...conditions];
+  return {
+    text: `SELECT r.num AS num, ${columns} FROM ${from} WHERE ${all.map(({ text }) => text).join(' AND ')}
+      ORDER BY ${orderBy} ${limit === undefined ? '' : 'LIMIT ?'}`,
+    values: [...all.flatMap(({ values }) => values), ...(limit === undefined ? [] : [limit])],
+  };
+}
+
+/** The page is found by number first, so that only its own runs are read in full. */
+function readPage(order: RunOrder, { text, values }: Sql): Question<Row[]> {
+  return rows(
+    `SELECT p.*, ${RUN_COLUMNS} FROM (${text}) p CROSS JOIN runs r ON r.num = p.num ORDER BY ${order.orderByColumns}`,
+    ...values,
+  );
 }
 
 function readFilter(text: string): Filter | undefined {

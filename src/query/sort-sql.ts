@@ -4,6 +4,8 @@ import type { SqlValue } from '../store/question.ts';
 import type { Sort } from './columns.ts';
 import { fieldText } from './fields.ts';
 import { OWN_SQL, type Sql, STAT_SQL } from './filter-sql.ts';
+import { afterPlace, keysOf, NO_NUMBER, NO_RANK, NO_TEXT, orderBy, sortedBy } from './sort-keys.ts';
+import { type Stage, stagesOf } from './sort-stages.ts';
 
 /**
  * The order of a table of runs, as columns that are never NULL: `rank` (0 numbers, 1 texts, 2 NaN, 3 no value: in both
@@ -21,20 +23,12 @@ export interface RunOrder {
   after: (cursor: string) => Sql;
   /** Cursor of a row that has the order's columns and `id`. */
   cursorOf: (row: Record<string, unknown>) => string;
+  /**
+   * The same order rank by rank, each in the order of an index, so that a page is read without all that follows it; with a
+   * cursor, what comes after. Null where no index has the order.
+   */
+  stages: (cursor: string | undefined) => Stage[] | null;
 }
-
-interface Key {
-  sql: string;
-  column: string;
-  /** Its place in a cursor. */
-  at: number;
-  descending: boolean;
-}
-
-const NO_RANK = '0';
-const NO_NUMBER = '0.0';
-const NO_TEXT = "''";
-const CONSTANTS: ReadonlySet<string> = new Set([NO_RANK, NO_NUMBER, NO_TEXT]);
 
 /** What a field sorts by: an SQL rank, number and text over the join. */
 function sortExpressions(sort: Sort | undefined): { join: Sql; rank: string; number: string; text: string } {
@@ -80,21 +74,12 @@ function sortExpressions(sort: Sort | undefined): { join: Sql; rank: string; num
 export function runOrder(sort: Sort | undefined): RunOrder {
   const { join, rank, number, text } = sortExpressions(sort);
   const descending = sort?.descending ?? false;
-  const started = 'coalesce(r.started_at, -1e300)';
-  // What is the same for all runs is no key: an ORDER BY takes no constants.
-  const keys: Key[] = [
-    { sql: rank, column: 'o_rank', at: 0, descending: false },
-    { sql: number, column: 'o_number', at: 1, descending },
-    { sql: text, column: 'o_text', at: 2, descending },
-    { sql: started, column: 'o_started', at: 3, descending: true },
-    { sql: 'r.id', column: 'o_id', at: 4, descending: true },
-  ].filter((key) => !CONSTANTS.has(key.sql));
+  const { keys, columns } = keysOf({ rank, number, text }, descending);
   const signature = sort === undefined ? '' : `${fieldText(sort.field)}:${descending ? 'desc' : 'asc'}`;
   return {
     join,
-    columns: `${rank} AS o_rank, ${number} AS o_number, ${text} AS o_text, ${started} AS o_started, r.id AS o_id`,
-    // NULL is the least there is, as in `started`; and said so plainly, an index has the newest first.
-    orderBy: orderBy(keys, (key) => (key.sql === started ? 'r.started_at' : key.sql)),
+    columns,
+    orderBy: orderBy(keys, sortedBy),
     orderByColumns: orderBy(keys, (key) => key.column),
     after: (cursor) => {
       return afterPlace(keys, readCursor(cursor, signature));
@@ -109,23 +94,7 @@ export function runOrder(sort: Sort | undefined): RunOrder {
       ];
       return Buffer.from(JSON.stringify([signature, ...place])).toString('base64url');
     },
-  };
-}
-
-function orderBy(keys: readonly Key[], expression: (key: Key) => string): string {
-  return keys.map((key) => `${expression(key)}${key.descending ? ' DESC NULLS LAST' : ''}`).join(', ');
-}
-
-/** (a, b, …) after (?, ?, …), key by key. */
-function afterPlace(keys: readonly Key[], place: readonly SqlValue[]): Sql {
-  const [key, ...rest] = keys;
-  if (key === undefined) return { text: 'FALSE', values: [] };
-  const value = place[key.at] ?? null;
-  const inner = afterPlace(rest, place);
-  const operator = key.descending ? '<' : '>';
-  return {
-    text: `(${key.sql} ${operator} ? OR (${key.sql} = ? AND ${inner.text}))`,
-    values: [value, value, ...inner.values],
+    stages: (cursor) => stagesOf(sort, cursor === undefined ? null : readCursor(cursor, signature)),
   };
 }
 

@@ -5,6 +5,7 @@ import { fieldsOf, integerOr, jsonOr, numberOr, textOr } from './lenient.ts';
 import type { Store } from './open.ts';
 import { flattenFamily, paramFamily } from './params.ts';
 import { purgeProject, purgeRun } from './purge.ts';
+import { writeRunText } from './run-text.ts';
 import { type SampleSink, sampleTables } from './sample-tables.ts';
 import { MAX_SEQ } from './schema.ts';
 import { loadSeries, newSeries, type SeriesState, summariseMetric, writeSamples } from './series.ts';
@@ -699,6 +700,9 @@ export class Batch {
       // After the runs: Waddle's own tags are read off the run's snapshot and drift.
       for (const [run, keys] of this.#tags) {
         for (const key of keys) resolveTag(this.store, run, key, this.revision);
+      }
+      for (const run of new Set([...this.#families.keys(), ...this.#derive, ...this.#tags.keys()])) {
+        writeRunText(this.store, run);
       }
       this.#writeConsoleChanges();
       this.#writeMeta();

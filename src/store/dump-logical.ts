@@ -70,6 +70,7 @@ export function dumpLogical(store: Store): string {
     'snapshots',
     'environments',
     'series',
+    'run_texts',
   ]) {
     add(table, all(`SELECT * FROM ${table}`), (row) => ids.get(row.run));
   }

@@ -19,6 +19,7 @@ const RULES: Record<string, string> = {
   kept_events: RUN('run'),
   snapshots: RUN('run'),
   environments: RUN('run'),
+  run_texts: RUN('run'),
   journals: RUN('run'),
   console_changes: RUN('run'),
   tombstones: 'EXISTS (SELECT 1 FROM main.runs own WHERE own.id = it.run AND own.project = $project)',

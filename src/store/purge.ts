@@ -17,6 +17,7 @@ const OF_RUN = [
   'snapshots',
   'environments',
   'console_changes',
+  'run_texts',
 ];
 
 /** Forgets a run whose folder is gone, or that must be read anew. Inside a transaction. */

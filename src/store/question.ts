@@ -5,9 +5,9 @@
  *
  * SQL is written in what both engines understand: `user`, `group` and `offset` in quotes, CASE and no iif, TRUE and FALSE
  * where a condition is meant (flags in columns are integers: `removed = 0`), CAST where a number's kind would be guessed
- * from the value beside it, every GROUP BY complete, NULLS FIRST or LAST said. Four things are spelled as SQLite does and
+ * from the value beside it, every GROUP BY complete, NULLS FIRST or LAST said. Five things are spelled as SQLite does and
  * translated by `postgresSql`: `?`, `LIKE` (which knows no case of ASCII letters), `CROSS JOIN … ON` (which keeps the order
- * of the tables, and is a JOIN), and a list, which is an array among the values and
+ * of the tables, and is a JOIN), `instr(text, part)`, and a list, which is an array among the values and
  * `IN (SELECT value FROM json_each(?))` in the text. Two functions are each engine's own:
  *
  * - `waddle_now()`: epoch seconds with fractions, the same throughout a question

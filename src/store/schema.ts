@@ -5,6 +5,8 @@
  * The store is a view of the journals (DESIGN.md, decision 1): a change that SQL alone cannot make is a rebuild.
  */
 
+import { RUN_TEXT_SELECT } from './run-text.ts';
+
 /**
  * Samples of one series and part that a composed id can tell apart: id = series * 2^28 + seq. JavaScript reads such ids
  * exactly up to 2^25 (33 million) series in one database, SQLite up to 2^35.
@@ -274,8 +276,24 @@ DROP INDEX param_leaves_key;
 CREATE INDEX param_leaves_key ON param_leaves (key, type);
 `;
 
+/**
+ * A table's order without reading it all: values by key, a metric's other statistics beside them, the beginnings of texts;
+ * and what a run is searched by.
+ */
+const VERSION_3 = `
+DROP INDEX metric_summaries_key;
+CREATE INDEX metric_summaries_key ON metric_summaries
+  (key, last, min, max, mean, count, first, last_is_nan, first_is_nan);
+CREATE INDEX param_leaves_number ON param_leaves (key, number) WHERE type = 'number';
+CREATE INDEX param_leaves_text ON param_leaves (key, substr(text, 1, 300)) WHERE type <> 'number';
+DROP INDEX tags_key;
+CREATE INDEX tags_key ON tags (key, substr(value, 1, 300));
+CREATE TABLE run_texts (run INTEGER PRIMARY KEY, text TEXT NOT NULL);
+INSERT INTO run_texts (run, text) ${RUN_TEXT_SELECT};
+`;
+
 /** SQL of each step, in order. */
-export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2];
+export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3];
 
 /** The `user_version` that this Waddle writes. */
 export const SCHEMA_VERSION = MIGRATIONS.length;

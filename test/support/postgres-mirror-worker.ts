@@ -7,7 +7,7 @@ import { Listener } from '../../src/postgres/listener.ts';
 import type { Ask, Question } from '../../src/store/question.ts';
 import type { Asked, Told } from './postgres-mirror.ts';
 
-const TABLES = ['runs', 'params', 'param_leaves', 'tags', 'metric_summaries'];
+const TABLES = ['runs', 'params', 'param_leaves', 'tags', 'metric_summaries', 'run_texts'];
 
 const { url, port, ready } = workerData as { url: string; port: MessagePort; ready: Int32Array };
 const database = await openDatabase(url);

@@ -26,6 +26,7 @@ const TABLES = [
   'broken_lines',
   'links',
   'tombstones',
+  'run_texts',
 ];
 
 /** Must be closed. */
