@@ -283,6 +283,13 @@ describe.skipIf('missing' in found)('the page in a real browser', { retry: 1 }, 
     await serve();
     let frames = 0;
     page.on('websocket', (socket) => socket.on('framereceived', () => frames++));
+    await page.addInitScript(`
+      globalThis.pictures = 0;
+      const { putImageData } = CanvasRenderingContext2D.prototype;
+      CanvasRenderingContext2D.prototype.putImageData = function (...what) {
+        if (this.canvas.closest?.('[data-metric]')) globalThis.pictures++;
+        return putImageData.apply(this, what);
+      };`);
     await page.goto(url());
     await page.locator('[data-metric="loss"] .plot[data-end="49"]').waitFor();
     let quiet = false;
@@ -292,6 +299,7 @@ describe.skipIf('missing' in found)('the page in a real browser', { retry: 1 }, 
       await new Promise((wake) => setTimeout(wake, 1500));
       quiet = requests.length === 0 && frames === 0;
     }
+    expect(await page.evaluate('pictures'), 'a chart is painted once').toBe(1);
     const session = await browser.newCDPSession(page);
     // Of the thread itself: what other processes take is not counted.
     await session.send('Performance.enable', { timeDomain: 'threadTicks' });

@@ -217,13 +217,25 @@ class PanelCore {
       );
     }
     this.#picture = picture;
-    this.plot.draw(picture, resting && this.#onlyGrew && this.context.groups.peek() === null);
+    const done = this.plot.draw(picture, resting && this.#onlyGrew && this.context.groups.peek() === null);
     this.#onlyGrew = true;
+    if (done) this.#drawn();
+    else drawSoon(this.#goOn);
+  };
+
+  /** The rest of a first picture, a little each time. */
+  readonly #goOn = (): void => {
+    if (this.plot.goOn()) this.#drawn();
+    else drawSoon(this.#goOn);
+  };
+
+  #drawn(): void {
     // For whoever looks from outside: how far the drawn data reach.
-    const end = String(picture.lines.reduce((most, { line }) => Math.max(most, line.x1[line.n - 1] ?? 0), 0));
+    const lines = this.#picture?.lines ?? [];
+    const end = String(lines.reduce((most, { line }) => Math.max(most, line.x1[line.n - 1] ?? 0), 0));
     if (this.host.dataset.end !== end) this.host.dataset.end = end;
     this.#lift();
-  };
+  }
 
   readonly #lift = (): void => {
     this.plot.lift(this.context.lifted.peek());
@@ -334,6 +346,7 @@ class PanelCore {
     clearTimeout(this.#timer);
     clearTimeout(this.#askTimer);
     drawNever(this.#draw);
+    drawNever(this.#goOn);
     drawNever(this.#lift);
     if (this.context.cursor.peek()?.panel === this) {
       batch(() => {

@@ -62,6 +62,8 @@ const Y_AXIS = 72;
 const X_AXIS = 24;
 /** Room at the right of the plot. */
 const RIGHT = 12;
+/** Milliseconds of one step of a first picture. */
+const STEP_MS = 8;
 /** Least pixels of a drag that means a range. */
 const LEAST_DRAG = 6;
 /** Distances of whole steps. */
@@ -73,9 +75,15 @@ export class Plot {
   readonly #raster = new Raster();
   /** How much of each line is in it. */
   #painted = new Map<Line, number>();
+  /** Lines of the first picture that are still to be painted: until then there are axes alone. */
+  #unfinished: Iterator<void> | undefined;
+  /** Something was on the canvas, which is not given up for a blank one. */
+  #shown = false;
   #plot: uPlot | undefined;
   #style: PlotStyle;
   #size = { width: 0, height: 0 };
+  /** Since it was last drawn. */
+  #resized = false;
   #picture: Picture | undefined;
   #lifted: string | null = null;
   #cursorX: number | null = null;
@@ -93,7 +101,7 @@ export class Plot {
   setSize(width: number, height: number): void {
     if (width === this.#size.width && height === this.#size.height) return;
     this.#size = { width, height };
-    this.#plot?.setSize(this.#size);
+    this.#resized = true;
   }
 
   setStyle(style: PlotStyle): void {
@@ -104,22 +112,40 @@ export class Plot {
     this.#plot = undefined;
   }
 
-  /** Draws all of it; `grown`: since the last time lines have grown at their ends, and nothing else has changed. */
-  draw(picture: Picture, grown: boolean): void {
+  /**
+   * Draws all of it; `grown`: since the last time lines have grown at their ends, and nothing else has changed. True where
+   * it is done: a first picture of many lines is painted in steps, by `goOn`.
+   */
+  draw(picture: Picture, grown: boolean): boolean {
     const before = this.#picture;
     this.#picture = picture;
-    if (this.#size.width < 40) return;
-    const plot = this.#plot ?? this.#build(picture);
-    if (before?.x === picture.x && before.y === picture.y) {
-      if (grown) this.#extend();
+    if (this.#size.width < 40) return true;
+    const plot = this.#plot;
+    const resized = this.#resized;
+    this.#resized = false;
+    if (plot === undefined) this.#build(picture);
+    else if (!resized && before?.x === picture.x && before.y === picture.y) {
+      if (grown && this.#unfinished === undefined) this.#extend();
       else this.#paint();
-      return;
+    } else {
+      // Draws the axes, and the lines with them, once.
+      plot.batch(() => {
+        if (resized) plot.setSize(this.#size);
+        plot.setScale('x', { min: picture.x[0], max: picture.x[1] });
+        plot.setScale('y', { min: picture.y[0], max: picture.y[1] });
+      });
     }
-    // Draws the axes, and the lines with them.
-    plot.batch(() => {
-      plot.setScale('x', { min: picture.x[0], max: picture.x[1] });
-      plot.setScale('y', { min: picture.y[0], max: picture.y[1] });
-    });
+    return this.#unfinished === undefined;
+  }
+
+  /** Paints some more of a first picture; true where it is done. */
+  goOn(): boolean {
+    const steps = this.#unfinished;
+    if (steps === undefined) return true;
+    const end = performance.now() + STEP_MS;
+    while (steps.next().done !== true) if (performance.now() > end) return false;
+    this.#finish();
+    return true;
   }
 
   /** Axes and grid anew, after a change of theme. */
@@ -220,7 +246,8 @@ export class Plot {
     };
   }
 
-  #build(picture: Picture): uPlot {
+  /** Makes it and draws it. */
+  #build(picture: Picture): void {
     const { axis, logX, logY, stepsY } = this.#style;
     const none = { show: false };
     const base = { font: FONT, stroke: () => ink.peek().text, grid: none, ticks: none };
@@ -300,7 +327,12 @@ export class Plot {
         [0, 1],
         [null, null],
       ],
-      this.#host,
+      (made, init) => {
+        this.#plot = made;
+        this.#host.append(made.root);
+        // Else it would draw all of it again at the end of the task.
+        made.batch(init);
+      },
     );
     plot.over.addEventListener('pointermove', (event) => {
       const box = plot.over.getBoundingClientRect();
@@ -334,8 +366,6 @@ export class Plot {
       },
       { passive: false },
     );
-    this.#plot = plot;
-    return plot;
   }
 
   /** A label that would stick out at the right is left out. */
@@ -379,8 +409,16 @@ export class Plot {
     const { width, height } = plot.bbox;
     this.#raster.resize(Math.round(width), Math.round(height), width / at.width);
     this.#ground(this.#raster, plot, at);
-    drawAll(this.#raster, this.#picture.lines, at);
     this.#painted = new Map(this.#picture.lines.map(({ line }) => [line, line.n]));
+    this.#unfinished = drawSteps(this.#raster, this.#picture.lines, at);
+    if (!this.#shown) return;
+    for (let step = this.#unfinished.next(); step.done !== true; ) step = this.#unfinished.next();
+    this.#finish(plot);
+  }
+
+  #finish(plot = this.#plot): void {
+    this.#unfinished = undefined;
+    this.#shown = true;
     this.#show(plot);
   }
 
@@ -408,7 +446,7 @@ export class Plot {
     const at = this.projection();
     const lines = this.#picture?.lines.filter((line) => line.owner === this.#lifted) ?? [];
     let shown = this.#raster;
-    if (plot === undefined || at === undefined) return;
+    if (plot === undefined || at === undefined || this.#unfinished !== undefined) return;
     if (lines.length > 0) {
       const { width, height } = shown;
       ground.resize(width, height, width / at.width);
@@ -456,14 +494,28 @@ function ticksOf(plot: uPlot, index: number, project: (value: number) => number)
 }
 
 function drawAll(pen: Pen, lines: readonly DrawnLine[], at: Projection): void {
-  for (const { line, stroke } of lines) if (stroke.envelope) drawEnvelope(pen, line, at, stroke);
-  for (const { line, stroke, behind } of lines) {
-    if (behind)
-      drawLine(pen, line, behind, at, { ...stroke, width: 1, alpha: stroke.alpha * 0.28, dash: [] });
+  for (const _ of drawSteps(pen, lines, at));
+}
+
+/** A line of each layer a step. */
+function* drawSteps(pen: Pen, lines: readonly DrawnLine[], at: Projection): Generator<void, void, void> {
+  for (const { line, stroke } of lines) {
+    if (!stroke.envelope) continue;
+    drawEnvelope(pen, line, at, stroke);
+    yield;
   }
-  for (const { line, y, stroke } of lines) drawLine(pen, line, y, at, stroke);
+  for (const { line, stroke, behind } of lines) {
+    if (!behind) continue;
+    drawLine(pen, line, behind, at, { ...stroke, width: 1, alpha: stroke.alpha * 0.28, dash: [] });
+    yield;
+  }
+  for (const { line, y, stroke } of lines) {
+    drawLine(pen, line, y, at, stroke);
+    yield;
+  }
   for (const { line, stroke, behind } of lines) {
     if (stroke.spikes) drawSpikes(pen, line, at, behind ? { ...stroke, alpha: stroke.alpha * 0.5 } : stroke);
     drawMarks(pen, line, at, stroke);
+    yield;
   }
 }
