@@ -6,7 +6,10 @@
  * measured: where that is much, a frame's share is larger, as many frames would pay it many times; and what merely grows is
  * drawn less often.
  */
-const SHARE_MS = { least: 12, most: 60 };
+const SHARE_MS = { least: 24, most: 60 };
+/** While the page scrolls a frame must not be late. */
+const SCROLLING_SHARE_MS = 6;
+const SCROLLING_MS = 120;
 /** Between two pictures of what grows. A point is on the screen 250 ms after it was logged, the way to the page included. */
 const REST_MS = { least: 100, most: 160 };
 /** What grows gets at most so much of the time. */
@@ -40,6 +43,13 @@ export function drawGrowth(task: () => void): void {
   timer = window.setTimeout(grow, Math.max(0, grown + rest - performance.now()));
 }
 
+let scrolledAt = Number.NEGATIVE_INFINITY;
+
+/** The page scrolls: for a moment frames have a small share of drawing. */
+export function noteScroll(): void {
+  scrolledAt = performance.now();
+}
+
 export function drawNever(task: () => void): void {
   tasks.delete(task);
   growing.delete(task);
@@ -70,8 +80,8 @@ after.port1.onmessage = () => {
 
 function run(): void {
   requested = false;
-  const share = clamp(browsers * 1.5, SHARE_MS);
   began = performance.now();
+  const share = began - scrolledAt < SCROLLING_MS ? SCROLLING_SHARE_MS : clamp(browsers * 1.5, SHARE_MS);
   for (const task of tasks) {
     tasks.delete(task);
     task();

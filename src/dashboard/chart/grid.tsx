@@ -7,6 +7,7 @@ import { Icon } from '../parts/icon.tsx';
 import { MenuItem } from '../parts/popover.tsx';
 import { useVirtual } from '../parts/virtual.ts';
 import type { ChartContext } from './context.ts';
+import { noteScroll } from './frame.ts';
 import { type GridRow, layOut, type PanelSize, PINNED, type PlacedPanel, type Section } from './layout.ts';
 import { Panel } from './panel.tsx';
 
@@ -67,6 +68,7 @@ export function ChartGrid({ context, sections, options, change, name }: GridProp
       const speed = Math.abs(element.scrollTop - last) / Math.max(1, now - at);
       [last, at] = [element.scrollTop, now];
       offsets.set(name, last);
+      noteScroll();
       if (speed > FAST) fast.value = true;
       clearTimeout(timer);
       timer = window.setTimeout(() => {
