@@ -6,6 +6,7 @@
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import type { Batch, ServerMessage, Watch } from '../../protocol/api.ts';
+import { earlyCursor } from './early.ts';
 
 /** What one view shows now. Points come for each of its runs with each of its keys. */
 export interface Interest {
@@ -161,6 +162,7 @@ export function startLive(): void {
     if (connection.value === 'offline' && timer !== undefined && document.visibilityState === 'visible')
       connect();
   };
+  void earlyCursor().then(beginStream());
   window.addEventListener('online', tryNow);
   document.addEventListener('visibilitychange', tryNow);
   connect();
