@@ -1,5 +1,5 @@
 /** What questions ask of series, from chunks of columns. */
-import type { Ask, Bucket, ChartAxis, Columns, SampleColumns, SampleRange } from '../store/question.ts';
+import type { Ask, ChartAxis, ChartBucket, Columns, SampleColumns, SampleRange } from '../store/question.ts';
 import { TOP_LEVEL } from '../store/series.ts';
 import { BUCKET, blockOf } from './chunks.ts';
 import { decodeColumns } from './column-codec.ts';
@@ -143,7 +143,7 @@ export async function answerFirstAtStep(
 type CoverAsk = Extract<Ask, { kind: 'cover' }>;
 
 /** Any number of them in three queries. */
-export async function answerCovers(session: Session, asks: readonly CoverAsk[]): Promise<Bucket[][][]> {
+export async function answerCovers(session: Session, asks: readonly CoverAsk[]): Promise<ChartBucket[][][]> {
   const rows = await session.rows('SELECT id, count, open FROM series WHERE id = ANY($1)', [
     [...new Set(asks.map((ask) => ask.series))],
   ]);
@@ -165,7 +165,7 @@ export async function answerCovers(session: Session, asks: readonly CoverAsk[]):
       }
     }
   }
-  const answers = asks.map((ask) => ask.parts.map((): Bucket[] => []));
+  const answers = asks.map((ask) => ask.parts.map((): ChartBucket[] => []));
   for (const [index, read] of (await readSpans(session, spans)).entries()) {
     const span = spans[index];
     const ask = asks[span?.ask ?? 0];
@@ -176,7 +176,7 @@ export async function answerCovers(session: Session, asks: readonly CoverAsk[]):
 }
 
 /** A group of consecutive rows that start in one column; `rest` is what the additions have lost (Neumaier), as in SQLite. */
-interface Group extends Bucket {
+interface Group extends ChartBucket {
   rest: number;
   /** Something has been added up, though it may come to nothing: ∞ - ∞. */
   summed: boolean;
@@ -190,7 +190,7 @@ function mergeSpan(
   axis: ChartAxis,
   { from, to, width }: Columns,
   segment: number,
-): Bucket[] {
+): ChartBucket[] {
   const scale = width > 0 && to - from > 0 ? 1 / width : 0;
   const read = rowReader(level, seqs, columns, axis, segment);
   const groups: Group[] = [];

@@ -7,7 +7,7 @@
  * chunks.
  */
 import { setImmediate } from 'node:timers/promises';
-import type { Bucket } from '../store/bucket.ts';
+import type { RollupBucket } from '../store/bucket.ts';
 import { FAN_OUT, type SeriesState } from '../store/series.ts';
 import { decodeColumns, encodeColumns } from './column-codec.ts';
 import type { Session } from './database.ts';
@@ -84,7 +84,7 @@ export class ChunkWriter {
     values.push(value);
   }
 
-  bucket(series: SeriesState, level: number, bucket: Bucket): void {
+  bucket(series: SeriesState, level: number, bucket: RollupBucket): void {
     const { columns } = this.#of(series.id, level, BUCKET_COLUMNS);
     const empty = bucket.count === bucket.nan;
     const row = [

@@ -1,5 +1,5 @@
 /** The rollup buckets of a series that are still being filled, as they are kept beside its row. */
-import { type Bucket, openBucket } from '../store/bucket.ts';
+import { openBucket, type RollupBucket } from '../store/bucket.ts';
 import { TOP_LEVEL } from '../store/series.ts';
 import { decodeColumns, encodeColumns } from './column-codec.ts';
 
@@ -17,11 +17,11 @@ const FIELDS = [
   'step1',
   'dt0',
   'dt1',
-] as const satisfies (keyof Bucket)[];
+] as const satisfies (keyof RollupBucket)[];
 
 /** Open buckets of levels 1 to TOP_LEVEL; those that are empty count too. */
-export function encodeOpen(open: Bucket[]): Buffer {
-  const buckets: Bucket[] = [];
+export function encodeOpen(open: RollupBucket[]): Buffer {
+  const buckets: RollupBucket[] = [];
   for (let level = 1; level <= TOP_LEVEL; level += 1) buckets.push(openBucket(open, level));
   return encodeColumns(
     FIELDS.map((field) => buckets.map((bucket) => bucket[field])),
@@ -29,8 +29,8 @@ export function encodeOpen(open: Bucket[]): Buffer {
   );
 }
 
-export function decodeOpen(bytes: Buffer | undefined): Bucket[] {
-  const open: Bucket[] = [];
+export function decodeOpen(bytes: Buffer | undefined): RollupBucket[] {
+  const open: RollupBucket[] = [];
   if (bytes === undefined) return open;
   const columns = decodeColumns(bytes, TOP_LEVEL);
   for (let level = 1; level <= TOP_LEVEL; level += 1) {

@@ -1,7 +1,7 @@
 import { WaddleError } from '../errors/waddle-error.ts';
 import {
-  type Bucket,
   type ChartAxis,
+  type ChartBucket,
   type Columns,
   type CoverPart,
   cover,
@@ -148,7 +148,7 @@ function unitsOf(
 }
 
 /** The buckets that the view needs, in order of arrival. */
-function* seriesBuckets(series: MetricSeries, view: View): Question<Bucket[]> {
+function* seriesBuckets(series: MetricSeries, view: View): Question<ChartBucket[]> {
   const { axis, points } = view;
   const { toOwn } = unitsOf(series, axis);
   const [from, to] = [toOwn(view.from), toOwn(view.to)];
@@ -161,14 +161,14 @@ function* seriesBuckets(series: MetricSeries, view: View): Question<Bucket[]> {
     // Few samples are left in view: each is shown alone.
     const all = samplesInside(columns, buckets) <= points;
     const width = all ? -1 : openingWidth(buckets, columns.width, points);
-    const opens = (bucket: Bucket | undefined): bucket is Bucket =>
+    const opens = (bucket: ChartBucket | undefined): bucket is ChartBucket =>
       bucket !== undefined &&
       bucket.openable > 0 &&
       (bucket.x1 - bucket.x0 > width || (touches(columns, bucket) && (bucket.x0 < from || bucket.x1 > to)));
     const parts: CoverPart[] = [];
     // Of each part, how many buckets that stay come before it.
     const places: number[] = [];
-    const kept: Bucket[] = [];
+    const kept: ChartBucket[] = [];
     for (let index = 0; index < buckets.length; index++) {
       const bucket = buckets[index];
       if (bucket === undefined) break;
@@ -187,7 +187,7 @@ function* seriesBuckets(series: MetricSeries, view: View): Question<Bucket[]> {
       places.push(kept.length);
     }
     const opened = yield* cover(series.id, axis, all ? each : columns, parts);
-    const finer: Bucket[] = [];
+    const finer: ChartBucket[] = [];
     let at = 0;
     for (const [index, place] of places.entries()) {
       for (const bucket of kept.slice(at, place)) finer.push(bucket);
@@ -201,11 +201,11 @@ function* seriesBuckets(series: MetricSeries, view: View): Question<Bucket[]> {
   return buckets;
 }
 
-function touches({ from, to }: Columns, bucket: Bucket): boolean {
+function touches({ from, to }: Columns, bucket: ChartBucket): boolean {
   return bucket.x1 >= from && bucket.x0 <= to;
 }
 
-function samplesInside(columns: Columns, buckets: readonly Bucket[]): number {
+function samplesInside(columns: Columns, buckets: readonly ChartBucket[]): number {
   let samples = 0;
   for (const bucket of buckets) if (touches(columns, bucket)) samples += bucket.count;
   return samples;
@@ -215,7 +215,7 @@ function samplesInside(columns: Columns, buckets: readonly Bucket[]): number {
  * Buckets wider than this are opened: than a column, or, where many long segments lie on top of each other, so many of
  * the widest as there are columns.
  */
-function openingWidth(buckets: readonly Bucket[], column: number, points: number): number {
+function openingWidth(buckets: readonly ChartBucket[], column: number, points: number): number {
   const widths = buckets.flatMap(({ openable, x0, x1 }) =>
     openable > 0 && x1 - x0 > column ? [x1 - x0] : [],
   );
@@ -225,7 +225,7 @@ function openingWidth(buckets: readonly Bucket[], column: number, points: number
 }
 
 /** Those that touch the range, and in each segment one more on either side, or the two that the range lies between. */
-function inView(columns: Columns, buckets: Bucket[]): Bucket[] {
+function inView(columns: Columns, buckets: ChartBucket[]): ChartBucket[] {
   const { from, to } = columns;
   return buckets.filter((bucket, index) => {
     if (touches(columns, bucket)) return true;
@@ -236,8 +236,8 @@ function inView(columns: Columns, buckets: Bucket[]): Bucket[] {
   });
 }
 
-function splitSegments(buckets: readonly Bucket[]): Bucket[][] {
-  const segments: Bucket[][] = [];
+function splitSegments(buckets: readonly ChartBucket[]): ChartBucket[][] {
+  const segments: ChartBucket[][] = [];
   for (const bucket of buckets) {
     const last = segments.at(-1);
     if (last !== undefined && last[0]?.segment === bucket.segment) last.push(bucket);
@@ -247,14 +247,18 @@ function splitSegments(buckets: readonly Bucket[]): Bucket[][] {
 }
 
 /** One bucket a column, where there are more buckets than columns. */
-function mergeColumns(buckets: readonly Bucket[], { from, to }: Columns, points: number): readonly Bucket[] {
+function mergeColumns(
+  buckets: readonly ChartBucket[],
+  { from, to }: Columns,
+  points: number,
+): readonly ChartBucket[] {
   if (buckets.length <= points) return buckets;
   const scale = to > from ? points / (to - from) : 0;
-  const columnOf = ({ x0, x1 }: Bucket): number => {
+  const columnOf = ({ x0, x1 }: ChartBucket): number => {
     if (x1 < from) return -1;
     return x0 > to ? points : Math.max(0, Math.min(points - 1, Math.floor((x0 - from) * scale)));
   };
-  const merged: Bucket[] = [];
+  const merged: ChartBucket[] = [];
   let column = Number.NaN;
   for (const bucket of buckets) {
     const at = columnOf(bucket);
@@ -266,7 +270,7 @@ function mergeColumns(buckets: readonly Bucket[], { from, to }: Columns, points:
   return merged;
 }
 
-function absorb(into: Bucket, next: Bucket): void {
+function absorb(into: ChartBucket, next: ChartBucket): void {
   if (next.count > next.nan) {
     const empty = into.count === into.nan;
     into.min = empty ? next.min : Math.min(into.min, next.min);
@@ -283,10 +287,10 @@ function lineOf(
   series: MetricSeries,
   rank: number | null,
   axis: ChartAxis,
-  buckets: readonly Bucket[],
+  buckets: readonly ChartBucket[],
 ): ChartLine {
   const { toAxis } = unitsOf(series, axis);
-  const column = (read: (bucket: Bucket) => number) => Float64Array.from(buckets, read);
+  const column = (read: (bucket: ChartBucket) => number) => Float64Array.from(buckets, read);
   return {
     writer: series.writer,
     rank,

@@ -1,6 +1,6 @@
 /** What questions ask of series, from SQLite's `samples` and `rollups`. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import type { Ask, Bucket, ChartAxis, CoverPart, SampleColumns, SampleRange } from './question.ts';
+import type { Ask, ChartAxis, ChartBucket, CoverPart, SampleColumns, SampleRange } from './question.ts';
 import { MAX_SEQ } from './schema.ts';
 import { TOP_LEVEL } from './series.ts';
 
@@ -132,7 +132,10 @@ function samplesSql(axis: ChartAxis): string {
 
 type CoverAsk = Extract<Ask, { kind: 'cover' }>;
 
-export function answerCover(connection: Connection, { series, axis, columns, parts }: CoverAsk): Bucket[][] {
+export function answerCover(
+  connection: Connection,
+  { series, axis, columns, parts }: CoverAsk,
+): ChartBucket[][] {
   const covered = connection.prepare(COVERED);
   const rollups = connection.prepare(bucketsSql(axis));
   const samples = connection.prepare(samplesSql(axis));
@@ -144,7 +147,7 @@ export function answerCover(connection: Connection, { series, axis, columns, par
     $scale: columns.width > 0 && range > 0 ? 1 / columns.width : 0,
   };
   return parts.map(({ level, from, to, segment }: CoverPart) => {
-    const buckets: Bucket[] = [];
+    const buckets: ChartBucket[] = [];
     let next = from;
     for (let at = Math.min(level, TOP_LEVEL); at > 0 && next < to; at--) {
       const end = Number(covered.get(series, at, next, to)?.next ?? next);
@@ -162,7 +165,7 @@ export function answerCover(connection: Connection, { series, axis, columns, par
 }
 
 function pushBuckets(
-  buckets: Bucket[],
+  buckets: ChartBucket[],
   statement: StatementSync,
   values: Record<string, number>,
   level: number,

@@ -1,5 +1,5 @@
 /** A bucket that is still being filled. `min` and `max` are ±Infinity the wrong way round until there is a value. */
-export interface Bucket {
+export interface RollupBucket {
   children: number;
   seq: number;
   count: number;
@@ -15,7 +15,7 @@ export interface Bucket {
   dt1: number;
 }
 
-function emptyBucket(): Bucket {
+function emptyBucket(): RollupBucket {
   return {
     children: 0,
     seq: 0,
@@ -34,7 +34,7 @@ function emptyBucket(): Bucket {
 }
 
 /** The bucket being filled at a level; index 0 of `open` is not used. */
-export function openBucket(open: Bucket[], level: number): Bucket {
+export function openBucket(open: RollupBucket[], level: number): RollupBucket {
   let bucket = open[level];
   if (bucket === undefined) {
     bucket = emptyBucket();
@@ -43,7 +43,7 @@ export function openBucket(open: Bucket[], level: number): Bucket {
   return bucket;
 }
 
-export function clear(bucket: Bucket): void {
+export function clear(bucket: RollupBucket): void {
   bucket.children = 0;
   bucket.count = 0;
   bucket.nan = 0;
@@ -52,7 +52,7 @@ export function clear(bucket: Bucket): void {
   bucket.sum = 0;
 }
 
-export function addSample(bucket: Bucket, seq: number, step: number, dt: number, value: number): void {
+export function addSample(bucket: RollupBucket, seq: number, step: number, dt: number, value: number): void {
   if (bucket.children === 0) {
     bucket.seq = seq;
     bucket.first = value;
@@ -72,7 +72,7 @@ export function addSample(bucket: Bucket, seq: number, step: number, dt: number,
   bucket.dt1 = dt;
 }
 
-export function addBucket(bucket: Bucket, child: Bucket): void {
+export function addBucket(bucket: RollupBucket, child: RollupBucket): void {
   if (bucket.children === 0) {
     bucket.seq = child.seq;
     bucket.first = child.first;

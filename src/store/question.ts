@@ -44,7 +44,7 @@ export interface SampleColumns {
 export type ChartAxis = 'step' | 'time' | 'arrival';
 
 /** Consecutive samples of one series and segment. `min`, `max` and `sum` are without NaN, and NaN where nothing is left. */
-export interface Bucket {
+export interface ChartBucket {
   /** Number of its first sample. */
   seq: number;
   count: number;
@@ -94,7 +94,7 @@ export type Ask =
   | { kind: 'samples'; ranges: readonly SampleRange[]; times: boolean }
   /** `number`: the first in the range whose step is not below `step`, else `to`. The steps do not go back in the range. */
   | { kind: 'first-at-step'; range: SampleRange; step: number }
-  /** `Bucket[][]`, of each part those that cover it, in order */
+  /** `ChartBucket[][]`, of each part those that cover it, in order */
   | { kind: 'cover'; series: number; axis: ChartAxis; columns: Columns; parts: readonly CoverPart[] }
   /** `unknown[]`, the answer to each */
   | { kind: 'several'; asks: readonly Ask[] };
@@ -129,9 +129,9 @@ export function* cover(
   axis: ChartAxis,
   columns: Columns,
   parts: readonly CoverPart[],
-): Question<Bucket[][]> {
+): Question<ChartBucket[][]> {
   if (parts.length === 0) return [];
-  return (yield { kind: 'cover', series, axis, columns, parts }) as Bucket[][];
+  return (yield { kind: 'cover', series, axis, columns, parts }) as ChartBucket[][];
 }
 
 /** Answers independent questions side by side: each round of theirs is one ask. */

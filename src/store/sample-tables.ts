@@ -1,4 +1,4 @@
-import { addBucket, addSample, type Bucket, nanIfNull, nullIfNaN, openBucket } from './bucket.ts';
+import { addBucket, addSample, nanIfNull, nullIfNaN, openBucket, type RollupBucket } from './bucket.ts';
 import type { Store } from './open.ts';
 import { MAX_SEQ } from './schema.ts';
 import { type SeriesState, TOP_LEVEL } from './series.ts';
@@ -8,7 +8,7 @@ export interface SampleSink {
   /** @param dt milliseconds after the series' `t0` */
   sample(series: SeriesState, seq: number, step: number, dt: number, value: number): void;
   /** A bucket that is full, or whose segment ended; of the series' present segment. */
-  bucket(series: SeriesState, level: number, bucket: Bucket): void;
+  bucket(series: SeriesState, level: number, bucket: RollupBucket): void;
   /** Gives a series that was read from its row its open buckets back. */
   restore(series: SeriesState): void;
 }
@@ -32,7 +32,7 @@ export function sampleTables(store: Store): SampleSink {
   };
 }
 
-function writeBucket(store: Store, series: SeriesState, level: number, bucket: Bucket): void {
+function writeBucket(store: Store, series: SeriesState, level: number, bucket: RollupBucket): void {
   const empty = bucket.count === bucket.nan;
   store
     .prepare(INSERT_ROLLUP)

@@ -1,4 +1,12 @@
-import { addBucket, addSample, type Bucket, clear, nanIfNull, nullIfNaN, openBucket } from './bucket.ts';
+import {
+  addBucket,
+  addSample,
+  clear,
+  nanIfNull,
+  nullIfNaN,
+  openBucket,
+  type RollupBucket,
+} from './bucket.ts';
 import type { Store } from './open.ts';
 import { type SampleSink, sampleTables } from './sample-tables.ts';
 import { MAX_SEQ } from './schema.ts';
@@ -47,7 +55,7 @@ export interface SeriesState {
   endStep: number;
   segment: number;
   /** Open buckets by level, made as they are needed; index 0 is not used. */
-  open: Bucket[];
+  open: RollupBucket[];
   /** Samples not yet in the database, in order of arrival. Times in milliseconds. */
   steps: number[];
   times: number[];
