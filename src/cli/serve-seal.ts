@@ -6,6 +6,8 @@ import type { Store } from '../store/open.ts';
 
 /** How often it is looked for what has ended, in milliseconds. */
 const LOOK_MS = 1000;
+/** How often all runs are looked at, for journals that have fallen silent or could not be sealed, in milliseconds. */
+const ALL_EVERY_MS = 600_000;
 /** So many are looked up at a time. */
 const MOST = 100;
 
@@ -23,8 +25,18 @@ export async function sealForCollector(options: {
   const { layout, store, signal } = options;
   /** Journals that could not be sealed, by what the database had of them. */
   const given = new Map<string, number>();
+  /** Of runs that have not changed since this revision, all is sealed that can be. */
+  let since = -1;
+  let allAt = performance.now() + ALL_EVERY_MS;
   while (!signal.aborted) {
-    const found = endedJournals(layout, store(), Date.now(), MOST + given.size);
+    const { revision } = store();
+    if (performance.now() > allAt) {
+      since = -1;
+      given.clear();
+      allAt = performance.now() + ALL_EVERY_MS;
+    }
+    const most = MOST + given.size;
+    const found = endedJournals(layout, store(), { now: Date.now(), since, most });
     const open = found.filter(({ path, offset }) => given.get(path) !== offset);
     for (const journal of open) {
       if (signal.aborted) return;
@@ -45,6 +57,7 @@ export async function sealForCollector(options: {
         );
       }
     }
+    if (found.length < most) since = revision;
     // What has grown meanwhile is found again once that is taken in.
     await setTimeout(LOOK_MS, undefined, { signal }).catch(() => undefined);
   }

@@ -19,16 +19,23 @@ export const SMALL_EDITS_BYTES = 4096;
 /** One whose writer has not said that it is done has been silent for so long, in seconds: what comes later unseals it. */
 const SILENT_S = 3600;
 
-/** The next journals to be sealed where every one of them came from elsewhere, and only sync appends to them. */
-export function endedJournals(layout: Layout, store: Store, now: number, most: number): EndedJournal[] {
+/**
+ * The next journals to be sealed where every one of them came from elsewhere, and only sync appends to them.
+ * @param since only of runs that have changed after this revision
+ */
+export function endedJournals(
+  layout: Layout,
+  store: Store,
+  { now, since, most }: { now: number; since: number; most: number },
+): EndedJournal[] {
   return store
     .prepare(
-      `SELECT j.id, j.writer, j.offset, r.id AS run_id FROM journals j JOIN runs r ON r.num = j.run
-       WHERE j.sealed = 0 AND r.status <> 'running' AND (j.closed = 1 OR j.grown_at < ?1)
+      `SELECT j.id, j.writer, j.offset, r.id AS run_id FROM runs r CROSS JOIN journals j ON j.run = r.num
+       WHERE r.revision > ?4 AND j.sealed = 0 AND r.status <> 'running' AND (j.closed = 1 OR j.grown_at < ?1)
          AND (j.role IS NOT 'edits' OR j.offset >= ?2)
-       ORDER BY j.run LIMIT ?3`,
+       ORDER BY r.revision LIMIT ?3`,
     )
-    .all(now / 1000 - SILENT_S, SMALL_EDITS_BYTES, most)
+    .all(now / 1000 - SILENT_S, SMALL_EDITS_BYTES, most, since)
     .map((row) => ({
       id: Number(row.id),
       runId: String(row.run_id),
