@@ -118,7 +118,7 @@ test('kill -9 in the middle of uploads loses nothing that was acknowledged, and 
   });
   // Nothing is doubled.
   await until(async () => ((await metrics.clone().json()) as unknown[]).length === 2000, 'all samples');
-});
+}, 180_000);
 
 test.runIf(isFolderHome())(
   'a backup taken while it is written to is whole; restored, it serves what it had',

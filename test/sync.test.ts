@@ -59,7 +59,7 @@ test('a run made on one machine is seen, diffed and checked out on another, and 
     const shown = each.json<{ run: { name: string }; tags: object }>('show', id);
     expect(shown).toMatchObject({ run: { name: 'renamed' }, tags: { seen: 'yes' } });
   }
-});
+}, 180_000);
 
 test('a removal is told, stays what it is without --prune, and does not come back by a pull', () => {
   expect(here.waddle('run', '--', 'true').status).toBe(0);
