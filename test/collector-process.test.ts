@@ -278,14 +278,12 @@ test('one process owns a folder; tokens are made beside it and through it; TLS b
     delete sandbox.env.NODE_EXTRA_CA_CERTS;
     const untrusted = sandbox.waddle('token', 'ls', '--url', url);
     expect([untrusted.status, untrusted.stderr]).toEqual([1, expect.stringContaining('cannot be trusted')]);
-    const lines = said()
-      .split('\n')
-      .filter((line) => line.startsWith('{'));
-    expect(
-      lines
-        .map((line) => JSON.parse(line) as { message: string })
-        .some(({ message }) => message === 'POST /api/tokens 200'),
-    ).toBe(true);
+    const messages = () =>
+      said()
+        .split(/(?<=\n)/)
+        .filter((line) => line.startsWith('{') && line.endsWith('\n'))
+        .map((line) => (JSON.parse(line) as { message: string }).message);
+    await until(() => messages().includes('POST /api/tokens 200'), 'the request is logged');
     child.kill('SIGINT');
     expect(await ended(child)).toMatchObject({ status: 0 });
   } finally {
