@@ -291,7 +291,11 @@ await describePostgres('the garbage of a team', (postgres) => {
   });
 
   it('is not what another database keeps at the same place; and is collected once a day', async () => {
-    expect(await collectDaily(database, objects)).toMatchObject({ objects: 0 });
+    await objects.putIfAbsent(blobKey('0'.repeat(64)), Buffer.from('nobody'));
+    await age(2);
+    const ended = collectGarbage(database, objects, USUAL_AGES, false, AbortSignal.abort());
+    await expect(ended).rejects.toMatchObject({ name: 'AbortError' });
+    expect(await collectDaily(database, objects)).toMatchObject({ objects: 1 });
     expect(await collectDaily(database, objects)).toBeNull();
     const other = await openDatabase(await postgres.database('gc'), { connections: 3 });
     await expect(collectGarbage(other, objects, USUAL_AGES, true)).rejects.toMatchObject({

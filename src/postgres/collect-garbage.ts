@@ -37,6 +37,7 @@ export interface Garbage {
 }
 
 /**
+ * @param signal ends it between two steps: the rest is for the next time
  * @param dry only says what would go; objects that would only then be referred to by nothing are not among it
  * @throws WaddleError `gc-runs`, `gc-unsafe`
  */
@@ -45,6 +46,7 @@ export async function collectGarbage(
   objects: ObjectStore,
   ages: GarbageAges,
   dry: boolean,
+  signal?: AbortSignal,
 ): Promise<Garbage> {
   await checkAlone(database, objects);
   const client = await database.connect();
@@ -56,7 +58,7 @@ export async function collectGarbage(
       throw new WaddleError('gc-runs', 'another collects the garbage of this database', 'Let it finish.');
     }
     try {
-      return await collect(database, objects, ages, dry);
+      return await collect(database, objects, ages, dry, signal);
     } finally {
       await client.query('SELECT pg_advisory_unlock($1, 0)', [LOCK.garbage]);
     }
@@ -70,6 +72,7 @@ async function collect(
   objects: ObjectStore,
   ages: GarbageAges,
   dry: boolean,
+  signal: AbortSignal | undefined,
 ): Promise<Garbage> {
   const garbage: Garbage = { runs: [], blobs: 0, trees: 0, uploads: 0, objects: 0, bytes: 0 };
   const before = Date.now() - ages.loose * 1000;
@@ -85,6 +88,7 @@ async function collect(
       'snapshot',
     );
     for (const run of removed) {
+      signal?.throwIfAborted();
       if (dry || (await forgetRun(database, space, run, ages.removed))) garbage.runs.push(`${space}/${run}`);
     }
     const loose = await letGoOfLoose(database, space, ages.loose, dry);
@@ -93,11 +97,15 @@ async function collect(
     garbage.uploads += await letGoOfParts(database, space, ages.unfinished, dry);
     garbage.uploads += await letGoOfUploads(database, objects, space, ages.unfinished, dry);
   }
-  return { ...garbage, ...(await removeLooseObjects(database, objects, { before, dry })) };
+  return { ...garbage, ...(await removeLooseObjects(database, objects, { before, dry, signal })) };
 }
 
 /** Collects once a day, by whichever collector comes to it; null where it is not due, or another does. */
-export async function collectDaily(database: Database, objects: ObjectStore): Promise<Garbage | null> {
+export async function collectDaily(
+  database: Database,
+  objects: ObjectStore,
+  signal?: AbortSignal,
+): Promise<Garbage | null> {
   const due = await database.transaction(null, (session) =>
     session.rows(
       `INSERT INTO chores (name, done_at) VALUES ('garbage', now())
@@ -108,7 +116,7 @@ export async function collectDaily(database: Database, objects: ObjectStore): Pr
   );
   if (due.length === 0) return null;
   try {
-    return await collectGarbage(database, objects, USUAL_AGES, false);
+    return await collectGarbage(database, objects, USUAL_AGES, false, signal);
   } catch (error) {
     if (error instanceof WaddleError && error.code === 'gc-runs') return null;
     throw error;

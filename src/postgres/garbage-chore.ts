@@ -16,7 +16,7 @@ export class GarbageChore {
   readonly #failed: (error: unknown) => void;
   #timer: NodeJS.Timeout | undefined;
   #work: Promise<void> = Promise.resolve();
-  #closed = false;
+  readonly #closing = new AbortController();
 
   constructor(database: Database, objects: ObjectStore, failed: (error: unknown) => void) {
     this.#database = database;
@@ -26,7 +26,7 @@ export class GarbageChore {
   }
 
   #next(ms: number, work: () => Promise<void>): void {
-    if (this.#closed) return;
+    if (this.#closing.signal.aborted) return;
     this.#timer = setTimeout(() => {
       this.#work = work();
     }, ms);
@@ -44,18 +44,20 @@ export class GarbageChore {
   }
 
   async #look(): Promise<void> {
-    await collectDaily(this.#database, this.#objects).catch((error: unknown) => this.#tell(error));
+    await collectDaily(this.#database, this.#objects, this.#closing.signal).catch((error: unknown) =>
+      this.#tell(error),
+    );
     this.#next(LOOK_MS, () => this.#look());
   }
 
   /** What may pass is nobody's concern. */
   #tell(error: unknown): void {
     const passing = error instanceof WaddleError && error.code.endsWith('-unreachable');
-    if (!this.#closed && !passing) this.#failed(error);
+    if (!this.#closing.signal.aborted && !passing) this.#failed(error);
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort();
     clearTimeout(this.#timer);
     await this.#work;
   }

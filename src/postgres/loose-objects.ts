@@ -23,7 +23,7 @@ interface Found {
 export async function removeLooseObjects(
   database: Database,
   objects: ObjectStore,
-  { before, dry }: { before: number; dry: boolean },
+  { before, dry, signal }: { before: number; dry: boolean; signal?: AbortSignal | undefined },
 ): Promise<LooseObjects> {
   const result: LooseObjects = { objects: 0, bytes: 0 };
   let batch: Found[] = [];
@@ -33,6 +33,7 @@ export async function removeLooseObjects(
     const loose = batch.filter(({ key }) => !used.has(key));
     batch = [];
     for (let at = 0; at < loose.length; at += REMOVED) {
+      signal?.throwIfAborted();
       const gone = dry
         ? loose.slice(at, at + REMOVED)
         : await remove(database, objects, loose.slice(at, at + REMOVED));
@@ -42,6 +43,7 @@ export async function removeLooseObjects(
   };
   for (const folder of FOLDERS) {
     for await (const { key, size, modified } of objects.list(`${folder}/`)) {
+      signal?.throwIfAborted();
       if (modified >= before) continue;
       batch.push({ key, size });
       if (batch.length === ASKED) await look();
