@@ -116,9 +116,10 @@ export async function letGoOfLoose(
     const blobs = await session.rows(verb('blobs', named('blob_names', 'sha256')), [seconds]);
     const standing =
       'NOT EXISTS (SELECT 1 FROM trees other WHERE other.project = it.project AND other.base = it.tree)';
-    const trees = await session.rows(verb('trees', `${named('tree_names', 'tree')} AND ${standing}`), [
-      seconds,
-    ]);
+    const loose = verb('trees', `${named('tree_names', 'tree')} AND ${standing}`);
+    const trees = await session.rows(loose, [seconds]);
+    // Then those that only they stood on, which stand by themselves.
+    if (!dry) trees.push(...(await session.rows(loose, [seconds])));
     const bytes = [...blobs, ...trees].reduce((sum, row) => sum + Number(row.size), 0);
     return { blobs: blobs.length, trees: trees.length, bytes };
   });
