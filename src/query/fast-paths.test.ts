@@ -200,7 +200,7 @@ describe('a page', () => {
         }
         expect(paged).toEqual(whole);
       }),
-      { numRuns: isLocal() ? 600 : 150 },
+      { numRuns: isLocal() ? 1500 : 150 },
     );
   });
 
