@@ -291,8 +291,22 @@ export class BucketSpace implements Space {
 
   async missingTrees(run: string, trees: readonly string[]) {
     const state = await this.#run(run);
-    const missing = trees.filter((tree) => state?.trees.includes(tree) !== true);
-    return { missing, bases: missing.length === 0 ? [] : await this.#trees.bases(state?.project ?? '') };
+    const project = state?.project ?? '';
+    const missing: string[] = [];
+    for (const tree of trees) {
+      if (state?.trees.includes(tree) === true) continue;
+      if (await this.#trees.has(project, tree)) await this.#nameTree(run, tree);
+      else missing.push(tree);
+    }
+    return { missing, bases: missing.length === 0 ? [] : await this.#trees.bases(project) };
+  }
+
+  async nameTrees(run: string, trees: readonly string[]): Promise<void> {
+    await this.missingTrees(run, trees);
+  }
+
+  async #nameTree(run: string, tree: string): Promise<void> {
+    await this.#objects.putIfAbsent(`runs/${run}/t/${tree}`, new Uint8Array());
   }
 
   writeTrees(parts: readonly PackPart[]): Promise<PartResult[]> {
@@ -302,7 +316,7 @@ export class BucketSpace implements Space {
       const result: PartResult = there
         ? { ok: true, received: part.size, stored: true }
         : await this.#trees.write(project, part);
-      if (result.stored) await this.#objects.putIfAbsent(`runs/${part.run}/t/${part.tree}`, new Uint8Array());
+      if (result.stored) await this.#nameTree(part.run, part.tree);
       return result;
     });
   }

@@ -11,7 +11,7 @@ import { projectName } from './folder-blobs.ts';
 import { isTreeId } from './journal-facts.ts';
 import { PartialFile } from './partial-file.ts';
 import { MAX_BODY_BYTES, type PackPart, type PartResult } from './space.ts';
-import { treesIn } from './tree-places.ts';
+import { closestTree, treesIn } from './tree-places.ts';
 
 const MAX_BASES = 50;
 /** Largest piece of a pack that is read at once. */
@@ -61,6 +61,9 @@ export class BucketTrees {
   async write(project: string, part: PackPart): Promise<PartResult> {
     const { tree, base, size, offset, bytes } = part;
     const name = `${tree}.${base ?? 'none'}`;
+    if (base !== null && (await this.#objects.head(`${this.#prefix(project)}/${base}.none.pack`)) === null) {
+      return refusedPart('pack-base-missing', `the tree ${base} is not here, or builds on another itself`);
+    }
     const file = new PartialFile(join(this.#scratch, 'incoming', `${name}.${size}.pack`), size);
     const placed = await file.put(offset, bytes);
     if (!placed.ok) return refusedPart('part-offset', placed.message, placed.received);
@@ -85,8 +88,7 @@ export class BucketTrees {
     const gitDir = await openPrivateRepository(join(this.#scratch, 'git'), format);
     if (!(await this.fetch(gitDir, project, tree))) return null;
     const candidates = have.filter((each) => isTreeId(each) && formatOf(each) === format && each !== tree);
-    const known = new Set(await treesIn(gitDir, candidates, this.#env));
-    const base = candidates.find((each) => known.has(each)) ?? null;
+    const base = await closestTree(gitDir, tree, candidates, this.#env);
     const path = join(this.#scratch, 'packs', `${tree}.${base ?? 'none'}.pack`);
     const fd = await openCodePack({ gitDir, tree, base, file: path, env: this.#env });
     try {

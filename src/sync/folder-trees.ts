@@ -22,7 +22,7 @@ import { withFolderLock } from './folder-lock.ts';
 import { isTreeId } from './journal-facts.ts';
 import { PartialFile } from './partial-file.ts';
 import { MAX_BODY_BYTES, type PackPart, type PartResult } from './space.ts';
-import { TreePlaces, treesIn, type WantedCode } from './tree-places.ts';
+import { closestTree, TreePlaces, type WantedCode } from './tree-places.ts';
 
 /** Packs that were made for somebody are kept for the rest of a transfer in parts (ms). */
 const PACK_AGE_MS = 3_600_000;
@@ -138,8 +138,7 @@ export class FolderTrees {
     if (offset === 0 && code.code.some(({ base }) => base === tree)) await this.#pin(gitDir, tree);
     const format = formatOf(tree);
     const candidates = have.filter((each) => isTreeId(each) && formatOf(each) === format && each !== tree);
-    const known = new Set(await treesIn(gitDir, candidates, env));
-    const base = candidates.find((each) => known.has(each)) ?? null;
+    const base = await closestTree(gitDir, tree, candidates, env);
     const packs = join(layout.root, 'cache', 'packs');
     const path = join(packs, `${this.#name}-${tree}.${base ?? 'none'}.pack`);
     if (!existsSync(path)) sweep(packs);

@@ -205,6 +205,8 @@ export interface Space {
 
   /** Of these trees of a run, those that it lacks, and trees of the project that it has, the newest first, at most 50. */
   missingTrees(run: string, trees: readonly string[]): Promise<{ missing: string[]; bases: string[] }>;
+  /** Notes which of these trees a run has, of those that are there: only where journals are not read for it. */
+  nameTrees?(run: string, trees: readonly string[]): Promise<void>;
   /** Parts of packs (docs/remote.md: no history, a carrier commit for each tree); checked and pinned when whole. */
   writeTrees(parts: readonly PackPart[]): Promise<PartResult[]>;
   /**

@@ -113,3 +113,46 @@ export async function treesIn(gitDir: string, trees: readonly string[], env: Env
     .filter((line) => line.endsWith(' tree'))
     .map((line) => line.slice(0, line.indexOf(' ')));
 }
+
+/**
+ * Of the candidates that a store has, the one that shares the most entries of its top folder with the tree: what a pack of the
+ * tree is best made on. Of equals the first; null where it has none of them.
+ */
+export async function closestTree(
+  gitDir: string,
+  tree: string,
+  candidates: readonly string[],
+  env: Environment,
+): Promise<string | null> {
+  const known = await treesIn(gitDir, candidates, env);
+  if (known.length < 2) return known[0] ?? null;
+  const [own, ...others] = await topEntries(gitDir, [tree, ...known], env);
+  const shared = others.map((entries) => [...entries].filter((entry) => own?.has(entry)).length);
+  return known[shared.indexOf(Math.max(...shared))] ?? null;
+}
+
+/** The entries of each tree's top folder: mode, name and object id, as git stores them. */
+async function topEntries(
+  gitDir: string,
+  trees: readonly string[],
+  env: Environment,
+): Promise<Set<string>[]> {
+  const { out } = await runGit(
+    { env, cwd: gitDir, gitDir },
+    ['cat-file', '--batch=%(objectsize)'],
+    trees.map((id) => `${id}\n`).join(''),
+  );
+  let at = 0;
+  return trees.map((tree) => {
+    const entries = new Set<string>();
+    const head = out.indexOf(0x0a, at);
+    const end = head + 1 + Number(out.toString('latin1', at, head));
+    for (at = head + 1; at < end; ) {
+      const next = out.indexOf(0, at) + 1 + tree.length / 2;
+      entries.add(out.toString('latin1', at, next));
+      at = next;
+    }
+    at = end + 1;
+    return entries;
+  });
+}
