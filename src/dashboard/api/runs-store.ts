@@ -37,6 +37,8 @@ export const runsState = signal<'loading' | 'partial' | 'ready' | 'stale' | 'fai
 export const runsFailure = signal<ApiFailure | null>(null);
 /** There are more than are held. */
 export const moreRuns = signal(false);
+/** After a count of runs: `+` while there are more than have come. */
+export const countSuffix = computed(() => (moreRuns.value || runsState.value === 'partial' ? '+' : ''));
 
 export const runById = (id: string): RunRow | undefined => rows.value.get(id);
 

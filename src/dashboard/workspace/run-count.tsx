@@ -1,5 +1,5 @@
 /** Under the table: how many runs there are, and how many are charted. */
-import { moreRuns, runRows, runsState } from '../api/runs-store.ts';
+import { countSuffix, moreRuns, runRows, runsState } from '../api/runs-store.ts';
 import { chartRuns, showNone, showUsual } from './shown-runs.ts';
 import { view } from './view.ts';
 
@@ -20,7 +20,7 @@ export function RunCount() {
         }
       >
         {total.toLocaleString()}
-        {moreRuns.value || state === 'partial' ? '+' : ''} {total === 1 ? 'run' : 'runs'}
+        {countSuffix.value} {total === 1 ? 'run' : 'runs'}
         {charted < total ? `, ${charted.toLocaleString()} charted` : ''}
       </span>
       <span class="grow" />

@@ -3,6 +3,7 @@
 /** One row of the table: a run, or the head of a group. */
 import { useComputed } from '@preact/signals';
 import type { RunRow } from '../../protocol/api.ts';
+import { countSuffix } from '../api/runs-store.ts';
 import { dashOf, lookOf, type RunLook, runColour } from '../chart/run-colours.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Icon } from '../parts/icon.tsx';
@@ -170,7 +171,10 @@ export function GroupLine(props: {
           <Icon name={props.folded ? 'chevron' : 'down'} />
           {group && <LineMark look={group.look} shown />}
           <strong class="clip">{props.name}</strong>
-          <span class="quiet small">{props.runs.length}</span>
+          <span class="quiet small">
+            {props.runs.length.toLocaleString()}
+            {countSuffix.value}
+          </span>
           {value !== undefined && (
             <>
               <span class="grow" />
