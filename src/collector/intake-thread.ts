@@ -16,7 +16,7 @@ const RETRY_MS = [50, 200, 1000, 3000, 10_000];
 /** One that has lived so long (milliseconds) was well. */
 const WELL_MS = 60_000;
 /** Of the thread's heap, what is young: most of what it makes is gone at once, and the collector's memory is to stay small. */
-const YOUNG_MB = 16;
+const YOUNG_MB = 8;
 /** Packed bytes that are unpacked sooner than another thread is asked. */
 const SMALL_BYTES = 16 * 1024;
 
