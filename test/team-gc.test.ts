@@ -173,6 +173,7 @@ await describePostgres('the garbage of a team', (postgres) => {
       'attempts',
       'received',
       'segments',
+      'run_texts',
     ]) {
       const rows = await rowsOf(table === 'received' ? "received WHERE run <> ''" : table);
       expect([table, JSON.stringify(rows).includes(run)]).toEqual([table, false]);

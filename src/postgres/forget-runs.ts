@@ -1,25 +1,9 @@
 /** Runs that were removed go for good, and what no run names any more is let go of. */
+import { RUN_TABLES } from '../store/purge.ts';
 import { type Database, LOCK, lockNumber, type Session } from './database.ts';
 import { holdNames } from './put-objects.ts';
 import { readKnown, removalsOf } from './team-journals.ts';
 
-/** Tables with rows of a run under its number. */
-const OF_RUN = [
-  'params',
-  'param_leaves',
-  'tags',
-  'tag_facts',
-  'edits',
-  'metric_summaries',
-  'artifacts',
-  'console',
-  'warnings',
-  'attempts',
-  'kept_events',
-  'snapshots',
-  'environments',
-  'console_changes',
-];
 /** Tables with rows of a run under its id. */
 const BY_ID = ['received', 'owners', 'blob_names', 'tree_names', 'work'];
 
@@ -83,7 +67,7 @@ async function forgetRows(session: Session, num: unknown): Promise<void> {
   await session.change('DELETE FROM broken_lines WHERE journal IN (SELECT id FROM journals WHERE run = $1)', [
     num,
   ]);
-  for (const table of [...OF_RUN, 'series', 'journals']) {
+  for (const table of [...RUN_TABLES, 'series', 'journals']) {
     await session.change(`DELETE FROM ${table} WHERE run = $1`, [num]);
   }
   await session.change('DELETE FROM runs WHERE num = $1', [num]);

@@ -2,7 +2,7 @@ import type { Store } from './open.ts';
 import { MAX_SEQ } from './schema.ts';
 
 /** Tables with rows of a run under `run`; the series' samples and rollups go with the series. */
-const OF_RUN = [
+export const RUN_TABLES: readonly string[] = [
   'params',
   'param_leaves',
   'tags',
@@ -33,7 +33,7 @@ export function purgeRun(store: Store, id: string): void {
     store.prepare('DELETE FROM changes WHERE series = ?').run(Number(series.id));
   }
   store.prepare('DELETE FROM series WHERE run = ?').run(run);
-  for (const table of OF_RUN) store.prepare(`DELETE FROM ${table} WHERE run = ?`).run(run);
+  for (const table of RUN_TABLES) store.prepare(`DELETE FROM ${table} WHERE run = ?`).run(run);
   forgetJournals(store, run);
   store.prepare('DELETE FROM runs WHERE num = ?').run(run);
 }
