@@ -124,35 +124,44 @@ export async function closestTree(
   candidates: readonly string[],
   env: Environment,
 ): Promise<string | null> {
-  const known = await treesIn(gitDir, candidates, env);
-  if (known.length < 2) return known[0] ?? null;
-  const [own, ...others] = await topEntries(gitDir, [tree, ...known], env);
-  const shared = others.map((entries) => [...entries].filter((entry) => own?.has(entry)).length);
+  const entries = await topEntries(gitDir, [tree, ...candidates], env);
+  const own = entries.get(tree);
+  const known = candidates.filter((each) => entries.has(each));
+  const shared = known.map(
+    (each) => [...(entries.get(each) ?? [])].filter((entry) => own?.has(entry)).length,
+  );
   return known[shared.indexOf(Math.max(...shared))] ?? null;
 }
 
-/** The entries of each tree's top folder: mode, name and object id, as git stores them. */
+/** The entries of the top folder of each tree that the store has: mode, name and object id, as git stores them. */
 async function topEntries(
   gitDir: string,
   trees: readonly string[],
   env: Environment,
-): Promise<Set<string>[]> {
+): Promise<Map<string, Set<string>>> {
   const { out } = await runGit(
     { env, cwd: gitDir, gitDir },
-    ['cat-file', '--batch=%(objectsize)'],
+    ['cat-file', '--batch=%(objectname) %(objecttype) %(objectsize)'],
     trees.map((id) => `${id}\n`).join(''),
   );
-  let at = 0;
-  return trees.map((tree) => {
-    const entries = new Set<string>();
-    const head = out.indexOf(0x0a, at);
-    const end = head + 1 + Number(out.toString('latin1', at, head));
-    for (at = head + 1; at < end; ) {
-      const next = out.indexOf(0, at) + 1 + tree.length / 2;
-      entries.add(out.toString('latin1', at, next));
-      at = next;
+  const result = new Map<string, Set<string>>();
+  for (let at = 0; at < out.length; ) {
+    const line = out.indexOf(0x0a, at);
+    const [tree = '', type, size] = out.toString('latin1', at, line).split(' ');
+    at = line + 1;
+    // What is missing has no content.
+    if (size === undefined) continue;
+    const end = at + Number(size);
+    if (type === 'tree') {
+      const entries = new Set<string>();
+      while (at < end) {
+        const next = out.indexOf(0, at) + 1 + tree.length / 2;
+        entries.add(out.toString('latin1', at, next));
+        at = next;
+      }
+      result.set(tree, entries);
     }
     at = end + 1;
-    return entries;
-  });
+  }
+  return result;
 }
