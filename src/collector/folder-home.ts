@@ -15,6 +15,7 @@ import type { Space } from '../sync/space.ts';
 import type { Doors, SpaceHome, Usage } from './backend.ts';
 import { personOf } from './caller.ts';
 import { bytesBelow } from './folder-backend.ts';
+import { ProjectApps } from './project-apps.ts';
 
 /** A space whose files this process looks after. */
 export interface OwnSpace extends Space {
@@ -70,8 +71,7 @@ export class FolderHome implements SpaceHome {
   readonly #layout: Layout;
   readonly #parts: FolderParts;
   readonly #doors: Doors;
-  readonly #apps = new Map<string | null, Promise<App>>();
-  readonly #open: App[] = [];
+  readonly #apps = new ProjectApps((project) => this.#build(project));
   readonly #stop = new AbortController();
   readonly #store: Store;
   readonly #working: Promise<unknown>;
@@ -118,7 +118,7 @@ export class FolderHome implements SpaceHome {
   }
 
   #look(): void {
-    for (const app of this.#open) app.shared.engine.look();
+    for (const app of this.#apps.open) app.shared.engine.look();
   }
 
   async projectsOf(runs: readonly string[]): Promise<Map<string, string>> {
@@ -170,12 +170,7 @@ export class FolderHome implements SpaceHome {
   }
 
   app(project: string | null): Promise<App> {
-    let app = this.#apps.get(project);
-    if (app === undefined) {
-      app = this.#build(project);
-      this.#apps.set(project, app);
-    }
-    return app;
+    return this.#apps.of(project);
   }
 
   async #build(project: string | null): Promise<App> {
@@ -202,7 +197,7 @@ export class FolderHome implements SpaceHome {
       },
       bug: parts.bug,
     });
-    const app = await buildApp({
+    return buildApp({
       ...local,
       blobs:
         project === null
@@ -220,20 +215,16 @@ export class FolderHome implements SpaceHome {
       ports: { http: 0, ws: null },
       held: false,
     });
-    await app.http.ready();
-    this.#open.push(app);
-    return app;
   }
 
   live(): number {
-    return this.#open.reduce((sum, app) => sum + app.shared.hub.size, 0);
+    return this.#apps.live();
   }
 
   async close(): Promise<void> {
     this.#stop.abort();
     await this.#working;
-    for (const app of this.#open) await app.shared.hub.drain(2000);
-    for (const app of this.#open) await app.close();
+    await this.#apps.close();
     await this.space.close();
     this.#store.close();
   }

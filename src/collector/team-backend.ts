@@ -26,6 +26,7 @@ import type { Backend, Doors, SpaceHome } from './backend.ts';
 import { personOf } from './caller.ts';
 import { IntakeThread } from './intake-thread.ts';
 import { PostgresRegistry } from './postgres-registry.ts';
+import { ProjectApps } from './project-apps.ts';
 
 /** What the collector is given: git and the page are not its business. */
 export interface TeamParts {
@@ -134,8 +135,7 @@ class TeamHome implements SpaceHome {
   readonly name: string;
   readonly space: TeamSpace;
   readonly #options: HomeOptions;
-  readonly #apps = new Map<string | null, Promise<App>>();
-  readonly #open: App[] = [];
+  readonly #apps = new ProjectApps((project) => this.#build(project));
 
   constructor(options: HomeOptions) {
     this.name = options.name;
@@ -159,17 +159,12 @@ class TeamHome implements SpaceHome {
   }
 
   app(project: string | null): Promise<App> {
-    let app = this.#apps.get(project);
-    if (app === undefined) {
-      app = this.#build(project);
-      this.#apps.set(project, app);
-    }
-    return app;
+    return this.#apps.of(project);
   }
 
   async #build(project: string | null): Promise<App> {
     const { name, database, listener, parts, doors } = this.#options;
-    const app = await buildApp({
+    return buildApp({
       version: parts.version,
       identity: createHash('sha256').update(`${name}\0${database.url}`).digest('hex').slice(0, 32),
       folder: name,
@@ -190,9 +185,6 @@ class TeamHome implements SpaceHome {
       held: false,
       bug: parts.bug,
     });
-    await app.http.ready();
-    this.#open.push(app);
-    return app;
   }
 
   #blobs(project: string | null): BlobSource {
@@ -258,12 +250,11 @@ class TeamHome implements SpaceHome {
   }
 
   live(): number {
-    return this.#open.reduce((sum, app) => sum + app.shared.hub.size, 0);
+    return this.#apps.live();
   }
 
   async close(): Promise<void> {
-    for (const app of this.#open) await app.shared.hub.drain(2000);
-    for (const app of this.#open) await app.close();
+    await this.#apps.close();
     await this.space.close();
   }
 }

@@ -3,21 +3,11 @@
 /** Parallel coordinates: a line a run over an axis a column; ranges along the axes narrow the runs down. */
 import { useSignal } from '@preact/signals';
 import { useMemo, useRef } from 'preact/hooks';
-import type { RunRow } from '../../protocol/api.ts';
-import type { Pointer } from '../chart/context.ts';
 import { Icon } from '../parts/icon.tsx';
 import { MenuButton, MenuItem } from '../parts/popover.tsx';
 import { setParams, useParam } from '../run/url-state.ts';
-import {
-  type Brushes,
-  type Column,
-  keptBy,
-  readBrushes,
-  scaleOf,
-  usualAxes,
-  writeBrushes,
-} from './columns.ts';
-import { colourOf, RunLink, shorten } from './run-link.tsx';
+import { type Brushes, keptBy, readBrushes, scaleOf, usualAxes, writeBrushes } from './columns.ts';
+import { colourOf, type DrawingProps, RunLink, shorten } from './run-link.tsx';
 import { useWidth } from './use-width.ts';
 
 const HEIGHT = 320;
@@ -29,15 +19,7 @@ const LEAST = 96;
 /** How far a key moves a range. */
 const STEP = 0.05;
 
-export function Parallel({
-  runs,
-  columns,
-  pointer,
-}: {
-  runs: readonly RunRow[];
-  columns: readonly Column[];
-  pointer: Pointer;
-}) {
+export function Parallel({ runs, columns, pointer }: DrawingProps) {
   const host = useRef<HTMLDivElement>(null);
   const width = useWidth(host);
   const chosen = useParam('axes');

@@ -5,6 +5,14 @@ import type { Pointer } from '../chart/context.ts';
 import { lookOf, runColour } from '../chart/run-colours.ts';
 import { navigate, runHref } from '../shell/router.ts';
 import { dark } from '../shell/theme.ts';
+import type { Column } from './columns.ts';
+
+/** What a drawing of runs over columns is given. */
+export interface DrawingProps {
+  runs: readonly RunRow[];
+  columns: readonly Column[];
+  pointer: Pointer;
+}
 
 export const shorten = (text: string, most: number): string =>
   text.length <= most ? text : `${text.slice(0, Math.max(3, Math.floor(most) - 1))}…`;

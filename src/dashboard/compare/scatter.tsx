@@ -2,25 +2,15 @@
 // biome-ignore-all lint/a11y/useSemanticElements: a scrolling region
 /** A point a run, over any two columns. */
 import { useRef } from 'preact/hooks';
-import type { RunRow } from '../../protocol/api.ts';
-import type { Pointer } from '../chart/context.ts';
 import { setParams, useParam } from '../run/url-state.ts';
 import { type Column, keptBy, readBrushes, scaleOf, usualParam, usualResult } from './columns.ts';
-import { colourOf, RunLink, shorten } from './run-link.tsx';
+import { colourOf, type DrawingProps, RunLink, shorten } from './run-link.tsx';
 import { useWidth } from './use-width.ts';
 
 const LEFT = 76;
 const PLOT = 360;
 
-export function Scatter({
-  runs,
-  columns,
-  pointer,
-}: {
-  runs: readonly RunRow[];
-  columns: readonly Column[];
-  pointer: Pointer;
-}) {
+export function Scatter({ runs, columns, pointer }: DrawingProps) {
   const host = useRef<HTMLDivElement>(null);
   const width = useWidth(host);
   const sx = useParam('sx');
