@@ -83,13 +83,37 @@ describe.skipIf('missing' in found)('the page for everyone', { retry: 1, timeout
     ];
   };
 
+  it('holds still where the system asks for it', async () => {
+    const browser = await openBrowser(executable);
+    try {
+      const page = await browser.newPage();
+      await page.emulateMedia({ reducedMotion: 'reduce' });
+      await page.goto(`http://127.0.0.1:${port}/`);
+      await page.locator('.plot[data-end]').first().waitFor();
+      const motion = await page.evaluate<[animation: string, duration: string][]>(`(() => {
+        document.body.insertAdjacentHTML('beforeend', '<i class="status running"></i><i class="button"></i>');
+        return [...document.querySelectorAll('body > i')].map((mark) => {
+          const { animationName, transitionDuration } = getComputedStyle(mark);
+          return [animationName, [...new Set(transitionDuration.split(', '))].join()];
+        });
+      })()`);
+      expect(motion).toEqual([
+        ['none', '0s'],
+        ['none', '0s'],
+      ]);
+    } finally {
+      await browser.close();
+    }
+  });
+
   it('has no fault that a machine can find, in light and dark', async () => {
     const browser: BrowserContext = await openBrowser(executable);
     try {
       const page = await browser.newPage();
       const all: string[] = [];
       for (const [path, ready, act] of views()) {
-        await page.emulateMedia({ colorScheme: 'light' });
+        // Without motion: a colour half way from one theme to the other is no colour of the page.
+        await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
         await page.goto(`http://127.0.0.1:${port}${path}`);
         await page.locator(ready).first().waitFor();
         if (act) {
@@ -99,7 +123,7 @@ describe.skipIf('missing' in found)('the page for everyone', { retry: 1, timeout
         await page.evaluate(axe);
         all.push(...(await faults(page)).map((fault) => `${path} ${fault}`));
         // Only colours differ.
-        await page.emulateMedia({ colorScheme: 'dark' });
+        await page.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' });
         await page.locator('html[data-theme="dark"]').waitFor({ state: 'attached' });
         all.push(...(await faults(page, ['color-contrast'])).map((fault) => `${path} dark ${fault}`));
       }
