@@ -1,6 +1,6 @@
 /** The terminal as users have it: the built bundle, in a process of its own, in a pipe and on a terminal. */
 import { execFile, spawn } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -164,4 +164,23 @@ describe.skipIf(pty === undefined)('on a terminal', () => {
     journal.close();
     expect((await onTerminal(['logs', id, '-f'])).text).toBe('hello\n');
   });
+});
+
+test('no part of it loads the whole of node:http, and with it the fetch client', () => {
+  // From the entry on: dist/ may hold the parts of an earlier build too.
+  const dist = join(import.meta.dirname, '../dist');
+  const parts = new Map<string, string>();
+  const read = (file: string): void => {
+    if (parts.has(file)) return;
+    const text = readFileSync(file, 'utf8');
+    parts.set(file, text);
+    for (const [, part = ''] of text.matchAll(/["'`](\.\.?\/[^"'`\s]*\.js)["'`]/g)) {
+      const next = join(file, '..', part);
+      if (existsSync(next)) read(next);
+    }
+  };
+  read(join(dist, 'waddle.js'));
+  expect(parts.size).toBeGreaterThan(100);
+  const whole = [...parts].filter(([, text]) => /(?:from|import)\s*["'`](?:node:)?http["'`]/.test(text));
+  expect(whole.map(([file]) => file)).toEqual([]);
 });

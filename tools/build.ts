@@ -24,6 +24,7 @@ import {
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Plugin, rolldown } from 'rolldown';
+import { quickHttp } from './quick-http.ts';
 import { thirdParty } from './third-party.ts';
 import { trim } from './trim.ts';
 
@@ -37,7 +38,7 @@ const STALE_MS = 60 * 60 * 1000;
 process.env.NODE_ENV = 'production';
 
 /** Native parts cannot be bundled; npm installs them beside. */
-const external = [/^node:/, '@lydell/node-pty'];
+const external = [/^node:(?!http$)/, '@lydell/node-pty'];
 
 async function bundle(
   input: Record<string, string>,
@@ -137,7 +138,7 @@ function moveIn(): void {
 if (options.clean === true) rmSync(dist, { recursive: true, force: true });
 try {
   const program = { waddle: 'src/cli/entry.ts', 'intake-worker': 'src/collector/intake-worker.ts' };
-  await bundle(program, 'esm', [trim(), thirdParty()]);
+  await bundle(program, 'esm', [quickHttp(), trim(), thirdParty()]);
   // Apart from the command line: a job that logs must not load any of it.
   await bundle({
     client: 'src/client/client.ts',

@@ -56,6 +56,15 @@ export function trim(): Plugin {
       return `module.exports = new Proxy(${fail}, { get: (_, name) => name === '__esModule' ? undefined : ${fail} });`;
     },
     transform(code, id) {
+      if (id.endsWith('node_modules/string-width/index.js')) {
+        // Made when it is first asked, not with the program: 10 ms of every command that never asks.
+        const eager = 'const segmenter = new Intl.Segmenter();';
+        if (!code.includes(eager))
+          throw new Error('tools/trim.ts: string-width makes its segmenter otherwise');
+        return code
+          .replace(eager, 'let made; const segmenter = () => (made ??= new Intl.Segmenter());')
+          .replaceAll('segmenter.segment(', 'segmenter().segment(');
+      }
       if (!id.endsWith('node_modules/mime-db/db.json')) return null;
       // Only asked whether a type is worth compressing.
       const types = Object.entries(JSON.parse(code) as Record<string, { compressible?: boolean }>);

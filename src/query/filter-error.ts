@@ -44,12 +44,11 @@ function mark(text: string, span: Span): string {
 
 const WIDE =
   /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hangul}\p{Emoji_Presentation}\u3000-\u303f\uff01-\uff60]/u;
-const segmenter = new Intl.Segmenter();
 
 /** Terminal columns of a text: two for East Asian letters and emoji. Near enough to place a mark. */
 function columnsOf(text: string): number {
   if (/^[\x20-\x7e]*$/.test(text)) return text.length;
   let columns = 0;
-  for (const { segment } of segmenter.segment(text)) columns += WIDE.test(segment) ? 2 : 1;
+  for (const { segment } of new Intl.Segmenter().segment(text)) columns += WIDE.test(segment) ? 2 : 1;
   return columns;
 }
