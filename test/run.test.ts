@@ -3,6 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { listRuns } from '../src/journal/discover.ts';
 import { ended, type Finished, ROOT, Sandbox, until, WADDLE } from './support/sandbox.ts';
 
 let sandbox: Sandbox;
@@ -49,7 +50,7 @@ function lines(stream: 1 | 2 = 1): string[] {
 
 function runFolders(): string[] {
   const runs = join(sandbox.folder, '.waddle/runs');
-  return existsSync(runs) ? readdirSync(runs).map((id) => join(runs, id)) : [];
+  return listRuns(runs).map((id) => join(runs, id));
 }
 
 /** The text of a file that a job writes to show that it has come so far; '' before. */

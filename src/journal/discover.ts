@@ -42,6 +42,11 @@ export function listJournals(folder: string): JournalFile[] {
   return [...found.values()].sort((a, b) => (a.writer < b.writer ? -1 : 1));
 }
 
+/** Whether a writer's journal is in a folder, sealed or not. */
+export function hasJournal(folder: string, writer: string): boolean {
+  return listJournals(folder).some((journal) => journal.writer === writer);
+}
+
 /** Whether a project folder holds nothing that could be shown. */
 export function isEmpty(layout: Layout): boolean {
   return listRuns(layout.runs).length === 0 && listJournals(layout.projectJournals).length === 0;

@@ -6,7 +6,7 @@ import { type Drift, findDrift } from '../git/drift.ts';
 import type { SnapshotPolicy } from '../git/policy.ts';
 import { takeSnapshot } from '../git/snapshot.ts';
 import type { Snapshot } from '../git/snapshot-record.ts';
-import { listJournals } from '../journal/discover.ts';
+import { hasJournal, listJournals } from '../journal/discover.ts';
 import { readHead } from '../journal/head.ts';
 import { type Layout, runFolder } from '../journal/layout.ts';
 import { identityOf, judgeLife, type ProcessIdentity } from '../journal/process-identity.ts';
@@ -61,6 +61,8 @@ export async function accompany(task: CompanionTask): Promise<void> {
     // Not allowed: then at the job's own priority.
   }
   const folder = runFolder(task.layout, task.runId);
+  // The job removed its own record already: to write beside it would bring an empty one back.
+  if (task.role === 'beside' && !hasJournal(folder, task.attempt)) return;
   const journal = JournalWriter.open({
     folder,
     role: 'helper',

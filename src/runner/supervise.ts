@@ -1,4 +1,4 @@
-import { readdirSync, rmSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
@@ -146,9 +146,17 @@ export async function supervise(plan: RunPlan, world: Supervision): Promise<RunO
     job: () => job,
     say: world.say,
   });
+  let beat: NodeJS.Timeout | undefined;
+  let companionTimer: NodeJS.Timeout | undefined;
+  let killTimer: NodeJS.Timeout | undefined;
+  let stopWatch: (() => void) | undefined;
+  const unwatch = () => {
+    stopWatch?.();
+    for (const timer of [killTimer, companionTimer, beat]) clearTimeout(timer);
+  };
   try {
     announce(plan, journal, folder, attempt);
-    const beat = setInterval(() => journal.append({ k: 'beat', t: eventTime() }), BEAT_MS);
+    beat = setInterval(() => journal.append({ k: 'beat', t: eventTime() }), BEAT_MS);
     const snapshot = await recordSnapshot(snapshotting, journal, world);
     if (snapshot !== null) world.onSnapshot(snapshot);
 
@@ -156,12 +164,14 @@ export async function supervise(plan: RunPlan, world: Supervision): Promise<RunO
     let failure: StartFailure | null = null;
     let follower: ConsoleFollower | null = null;
     const companion: { started: Companion | null } = { started: null };
-    let companionTimer: NodeJS.Timeout | undefined;
-    let stopWatch: (() => void) | undefined;
     if (asked.by === null) {
       try {
         place = await makePlace(plan, snapshot, abort.signal);
-        if (asked.by === null) job = await start(place?.job ?? plan.job, plan, world, folder, attempt);
+        if (asked.by === null) {
+          // Before the job: one that removes its own record takes the names of these files with it, not their bytes.
+          follower = followConsole(plan, world, folder, attempt, journal);
+          job = await start(place?.job ?? plan.job, plan, world, folder, attempt);
+        }
       } catch (error) {
         failure = startFailure(error, abort.signal);
       }
@@ -170,12 +180,10 @@ export async function supervise(plan: RunPlan, world: Supervision): Promise<RunO
         place?.noteJob(pid);
         const { boot, pidns, started } = identityOf(pid);
         journal.append({ k: 'job', t: eventTime(), attempt, pid, boot, pidns, started });
-        follower = new ConsoleFollower({ folder, attempt, journal, streams: streamsOf(plan, world) });
-        follower.pump();
+        follower?.pump();
         companionTimer = setTimeout(() => {
           companion.started = launchCompanion(plan, world, attempt, pid, journal);
         }, COMPANION_AFTER_MS);
-        let killTimer: NodeJS.Timeout | undefined;
         const own = job.ownGroup;
         stopWatch = watchForStop(folder, attempt, (stop) => {
           asked.by ??= { reason: 'stopped by `waddle stop`', exitCode: 143 };
@@ -186,12 +194,9 @@ export async function supervise(plan: RunPlan, world: Supervision): Promise<RunO
         // Asked while it was being started: nobody has told it yet.
         if (asked.by !== null) signalJob(pid, own, 'SIGTERM');
         exit = await job.exited;
-        clearTimeout(killTimer);
       }
     }
-    stopWatch?.();
-    clearTimeout(companionTimer);
-    clearInterval(beat);
+    unwatch();
     const whole = follower?.finish() ?? true;
     const outcome = judge(exit, failure, asked.by);
     const seconds = (performance.now() - began) / 1000;
@@ -233,6 +238,7 @@ export async function supervise(plan: RunPlan, world: Supervision): Promise<RunO
       shown: follower === null ? Promise.resolve() : follower.drained().finally(() => follower?.close()),
     };
   } finally {
+    unwatch();
     signals.release();
     journal.close();
     place?.release();
@@ -439,6 +445,23 @@ function start(
     { stdout, stderr: consoleFile(folder, 2, attempt) },
     { shareGroup: isInForeground(), keepHangup: plan.hangupIgnored },
   );
+}
+
+/** Follows the files of an attempt's console, which are made here: its job is yet to be started. */
+function followConsole(
+  plan: RunPlan,
+  world: Supervision,
+  folder: string,
+  attempt: string,
+  journal: JournalWriter,
+): ConsoleFollower {
+  const streams = streamsOf(plan, world);
+  try {
+    for (const { stream } of streams) closeSync(openSync(consoleFile(folder, stream, attempt), 'a', 0o644));
+    return new ConsoleFollower({ folder, attempt, journal, streams });
+  } catch (error) {
+    throw unwritable(folder, error);
+  }
 }
 
 function streamsOf(plan: RunPlan, world: Supervision): FollowedStream[] {

@@ -1,6 +1,6 @@
-import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { WaddleError } from '../../errors/waddle-error.ts';
+import { hasJournal } from '../../journal/discover.ts';
 import { runFolder } from '../../journal/layout.ts';
 import { ensureProjectFolder } from '../../journal/project-folder.ts';
 import { unwritable } from '../../runner/supervise.ts';
@@ -64,7 +64,7 @@ async function run(
   const outcome = await superviseHere(plan, label, project, context);
   context.exitCode = outcome.exitCode;
   const folder = runFolder(layout, plan.runId);
-  if (!existsSync(folder)) {
+  if (!hasJournal(folder, outcome.attempt)) {
     server?.release();
     context.warn(
       `waddle: ${inert(folder)} was removed while the job ran: what it logged is gone\nKeep .waddle/ out of what the job cleans up.\n`,
