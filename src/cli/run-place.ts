@@ -9,7 +9,7 @@ import { runFolder } from '../journal/layout.ts';
 import { type Copy, takeCopy } from '../runner/copy-pool.ts';
 import type { JobPlace } from '../runner/job-place.ts';
 import type { JobCommand } from '../runner/job-process.ts';
-import type { RunPlan } from '../runner/supervise.ts';
+import type { RunPlan } from '../runner/supervision.ts';
 import type { Context, Project } from './context.ts';
 import { inert } from './inert.ts';
 

@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { newRunId } from '../events/ids.ts';
-import { type RunOutcome, type RunPlan, supervise } from '../runner/supervise.ts';
+import { supervise } from '../runner/supervise.ts';
+import type { RunOutcome, RunPlan } from '../runner/supervision.ts';
 import type { Context, Project } from './context.ts';
 import { hangupWasIgnored } from './hangup.ts';
 import { CLI_FILE } from './program-files.ts';

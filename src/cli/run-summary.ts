@@ -1,6 +1,6 @@
 import type { LeftOutReason, Snapshot } from '../git/snapshot-record.ts';
 import type { Written } from '../runner/job-place.ts';
-import type { RunOutcome, RunPlan } from '../runner/supervise.ts';
+import type { RunOutcome, RunPlan } from '../runner/supervision.ts';
 import { formatBytes } from './format-number.ts';
 import { inert } from './inert.ts';
 import type { FinalState } from './run-store.ts';

@@ -4,7 +4,7 @@ import { newRunId } from '../../events/ids.ts';
 import { pinTree } from '../../git/refs.ts';
 import { runDetail } from '../../query/run-detail.ts';
 import { describeEnvironment } from '../../runner/environment.ts';
-import type { RunOutcome } from '../../runner/supervise.ts';
+import type { RunOutcome } from '../../runner/supervision.ts';
 import { answerNow } from '../../store/answer-now.ts';
 import { type ComparedMetric, compareMetrics, readTolerance, type Tolerance } from '../compare-metrics.ts';
 import type { Context, Project } from '../context.ts';
