@@ -285,6 +285,15 @@ describe.skipIf('missing' in found)('the page in a real browser', { retry: 1 }, 
     page.on('websocket', (socket) => socket.on('framereceived', () => frames++));
     await page.addInitScript(`
       globalThis.pictures = 0;
+      globalThis.laidOut = 0;
+      const font = Object.getOwnPropertyDescriptor(CanvasRenderingContext2D.prototype, 'font');
+      Object.defineProperty(CanvasRenderingContext2D.prototype, 'font', {
+        ...font,
+        set(value) {
+          if (this.canvas.isConnected) globalThis.laidOut++;
+          font.set.call(this, value);
+        },
+      });
       const { putImageData } = CanvasRenderingContext2D.prototype;
       CanvasRenderingContext2D.prototype.putImageData = function (...what) {
         if (this.canvas.closest?.('[data-metric]')) globalThis.pictures++;
@@ -300,6 +309,7 @@ describe.skipIf('missing' in found)('the page in a real browser', { retry: 1 }, 
       quiet = requests.length === 0 && frames === 0;
     }
     expect(await page.evaluate('pictures'), 'a chart is painted once').toBe(1);
+    expect(await page.evaluate('laidOut'), 'fonts set on canvases of the page, each a layout').toBe(0);
     const session = await browser.newCDPSession(page);
     // Of the thread itself: what other processes take is not counted.
     await session.send('Performance.enable', { timeDomain: 'threadTicks' });

@@ -329,9 +329,10 @@ export class Plot {
       ],
       (made, init) => {
         this.#plot = made;
-        this.#host.append(made.root);
         // Else it would draw all of it again at the end of the task.
         made.batch(init);
+        // Last: a font that is set on a canvas of the page has the whole page styled and laid out first.
+        this.#host.append(made.root);
       },
     );
     plot.over.addEventListener('pointermove', (event) => {
