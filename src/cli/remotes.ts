@@ -7,6 +7,7 @@ import { WaddleError } from '../errors/waddle-error.ts';
 import { runGit } from '../git/run-git.ts';
 import type { Layout } from '../journal/layout.ts';
 import { ensureProjectFolder } from '../journal/project-folder.ts';
+import type { RetryRules } from '../sync/http-exchange.ts';
 import type { Space } from '../sync/space.ts';
 import type { Context, Project } from './context.ts';
 import { inert } from './inert.ts';
@@ -203,7 +204,7 @@ export async function openRemote(
   context: Context,
   project: Project,
   remote: Remote,
-  options: { signal?: AbortSignal } = {},
+  options: { signal?: AbortSignal; retry?: RetryRules } = {},
 ): Promise<Space> {
   const url = new URL(remote.url);
   if (url.protocol === 'file:') {
@@ -217,6 +218,7 @@ export async function openRemote(
     token: tokenOf(context, remote),
     userAgent: CLIENT,
     signal: options.signal,
+    retry: options.retry,
     onRetry: ({ reason, waitMs, attempt }) => {
       if (attempt > 1)
         context.say(`waddle: ${inert(reason)}; trying again in ${Math.ceil(waitMs / 1000)} s\n`);

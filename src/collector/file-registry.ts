@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { WaddleError } from '../errors/waddle-error.ts';
-import type { Quota, Registry, SpaceRecord, TokenRecord } from './registry.ts';
+import { isUseNews, type Quota, type Registry, type SpaceRecord, type TokenRecord } from './registry.ts';
 import { spaceOf, tokenOf } from './registry-rows.ts';
 
 const SCHEMA = `
@@ -19,9 +19,6 @@ CREATE TABLE tokens (
 ) WITHOUT ROWID;
 `;
 const VERSION = 1;
-
-/** A use is written down at most so often, in seconds. */
-const USED_EVERY_S = 60;
 
 /** @throws WaddleError `collector-newer`, or the system's error where the folder cannot be written */
 export function openFileRegistry(path: string): Registry {
@@ -136,10 +133,9 @@ class FileRegistry implements Registry {
     return Number(done.changes) > 0;
   }
 
-  async tokenUsed(id: string, at: number): Promise<void> {
-    this.#db
-      .prepare('UPDATE tokens SET last_used_at = ?1 WHERE id = ?2 AND coalesce(last_used_at, 0) < ?1 - ?3')
-      .run(at, id, USED_EVERY_S);
+  async tokenUsed(token: TokenRecord, at: number): Promise<void> {
+    if (!isUseNews(token, at)) return;
+    this.#db.prepare('UPDATE tokens SET last_used_at = ? WHERE id = ?').run(at, token.id);
   }
 
   async secret(): Promise<Buffer> {

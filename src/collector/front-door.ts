@@ -229,7 +229,7 @@ export class FrontDoor {
       this.#options.metrics.refused('too-many-requests');
       throw tooMany(wait);
     }
-    await this.#registry.tokenUsed(entered.token.id, Date.now() / 1000);
+    await this.#registry.tokenUsed(entered.token, Date.now() / 1000);
     return entered;
   }
 

@@ -1,12 +1,14 @@
 /** The registry in PostgreSQL: every collector of the database sees it at once. */
 import { randomBytes } from 'node:crypto';
-import { type Database, openSpaceSchema, type Row, type Session } from '../postgres/database.ts';
-import type { Quota, Registry, SpaceRecord, TokenRecord } from './registry.ts';
+import { type Database, openSpaceSchema, type Row, type Session, schemaName } from '../postgres/database.ts';
+import { isUseNews, type Quota, type Registry, type SpaceRecord, type TokenRecord } from './registry.ts';
 import { spaceOf, tokenOf } from './registry-rows.ts';
 import { checkSpaceName } from './tokens.ts';
 
-/** A use is written down at most so often, in seconds. */
-const USED_EVERY_S = 60;
+const INSTANCE = schemaName(null);
+const SPACE = `SELECT name, quota_bytes, quota_samples, created_at FROM ${INSTANCE}.spaces WHERE name = $1`;
+const TOKEN = `SELECT id, hash, name, space, project, scope, quota_bytes, quota_samples, created_at, expires_at, revoked_at,
+  last_used_at FROM ${INSTANCE}.tokens WHERE id = $1`;
 
 export class PostgresRegistry implements Registry {
   readonly #database: Database;
@@ -28,7 +30,7 @@ export class PostgresRegistry implements Registry {
   }
 
   async findSpace(name: string): Promise<SpaceRecord | null> {
-    const [row] = await this.#rows('SELECT * FROM spaces WHERE name = $1', name);
+    const [row] = await this.#database.ask(SPACE, [name]);
     return row === undefined ? null : spaceOf(row);
   }
 
@@ -60,7 +62,7 @@ export class PostgresRegistry implements Registry {
   }
 
   async findToken(id: string): Promise<TokenRecord | null> {
-    const [row] = await this.#rows('SELECT * FROM tokens WHERE id = $1', id);
+    const [row] = await this.#database.ask(TOKEN, [id]);
     return row === undefined ? null : tokenOf(row);
   }
 
@@ -81,12 +83,12 @@ export class PostgresRegistry implements Registry {
     return rows.length > 0;
   }
 
-  async tokenUsed(id: string, at: number): Promise<void> {
+  async tokenUsed(token: TokenRecord, at: number): Promise<void> {
+    if (!isUseNews(token, at)) return;
     await this.#rows(
-      'UPDATE tokens SET last_used_at = $1 WHERE id = $2 AND coalesce(last_used_at, 0) < $1::float8 - $3::float8',
+      'UPDATE tokens SET last_used_at = greatest(last_used_at, $1) WHERE id = $2',
       at,
-      id,
-      USED_EVERY_S,
+      token.id,
     );
   }
 

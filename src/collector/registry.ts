@@ -29,6 +29,14 @@ export interface TokenRecord {
   lastUsedAt: number | null;
 }
 
+/** A use is written down at most so often, in seconds. */
+const USED_EVERY_S = 60;
+
+/** Whether a use is to be written down. */
+export function isUseNews({ lastUsedAt }: TokenRecord, at: number): boolean {
+  return (lastUsedAt ?? 0) < at - USED_EVERY_S;
+}
+
 export interface SpaceRecord {
   name: string;
   quota: Quota;
@@ -52,8 +60,8 @@ export interface Registry {
   listTokens(space?: string): Promise<TokenRecord[]>;
   /** False where there is none of that id, or it was revoked before. */
   revokeToken(id: string, at: number): Promise<boolean>;
-  /** Called for each use; it may be kept to the minute. */
-  tokenUsed(id: string, at: number): Promise<void>;
+  /** Called for each use, with the token as it was found; it may be kept to the minute. */
+  tokenUsed(token: TokenRecord, at: number): Promise<void>;
 
   /** 32 random bytes that every collector of this registry shares: browsers' cookies are signed with them. */
   secret(): Promise<Buffer>;

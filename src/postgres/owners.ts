@@ -1,11 +1,19 @@
 /** Which project a run is of, as its journals tell. */
 import { isRunId } from '../events/ids.ts';
-import type { Session } from './database.ts';
+import type { Row, Session } from './database.ts';
 
-/** Of the runs that are here. */
-export async function ownersOf(session: Session, runs: readonly string[]): Promise<Map<string, string>> {
-  const rows = await session.rows('SELECT run, project FROM owners WHERE run = ANY($1)', [runs]);
+/** @param prefix of the table's name: its schema and a dot, or nothing within a transaction of a space */
+export function ownerSql(prefix: string): string {
+  return `SELECT run, project FROM ${prefix}owners WHERE run = ANY($1)`;
+}
+
+/** What `ownerSql` gave: of the runs that are here. */
+export function projectsIn(rows: readonly Row[]): Map<string, string> {
   return new Map(rows.map((row) => [String(row.run), String(row.project)]));
+}
+
+async function ownersOf(session: Session, runs: readonly string[]): Promise<Map<string, string>> {
+  return projectsIn(await session.rows(ownerSql(''), [runs]));
 }
 
 /** Null where the run is not here. */

@@ -19,10 +19,10 @@ import type {
   RunState,
   Space,
 } from '../sync/space.ts';
-import type { Row, Session } from './database.ts';
+import { type Row, type Session, schemaName } from './database.ts';
 import { PostgresEngine } from './engine.ts';
 import type { Listener } from './listener.ts';
-import { ownersOf } from './owners.ts';
+import { ownerSql, projectsIn } from './owners.ts';
 import { TeamBlobs, type TeamBlobsOptions } from './team-blobs.ts';
 import { readKnown, removalsOf, TeamJournals } from './team-journals.ts';
 import { TeamTrees, type TeamTreesOptions } from './team-trees.ts';
@@ -43,9 +43,14 @@ export class TeamSpace implements Space {
   readonly #options: TeamSpaceOptions;
   readonly #journals: TeamJournals;
   readonly #trees: TeamTrees;
+  readonly #stateSql: string;
+  readonly #ownerSql: string;
 
   constructor(options: TeamSpaceOptions) {
     this.#options = options;
+    const schema = schemaName(options.space);
+    this.#stateSql = stateSql(schema);
+    this.#ownerSql = ownerSql(`${schema}.`);
     this.engine = new PostgresEngine(options);
     this.#journals = new TeamJournals(options);
     this.blobs = new TeamBlobs(options);
@@ -61,8 +66,8 @@ export class TeamSpace implements Space {
   }
 
   /** Of the runs that are here, each one's project. */
-  projectsOf(runs: readonly string[]): Promise<Map<string, string>> {
-    return this.#read((session) => ownersOf(session, runs));
+  async projectsOf(runs: readonly string[]): Promise<Map<string, string>> {
+    return projectsIn(await this.#options.database.ask(this.#ownerSql, [runs]));
   }
 
   /** All runs that anything is here of, removed ones too. */
@@ -184,35 +189,23 @@ export class TeamSpace implements Space {
   }
 
   async states(runs: readonly string[]): Promise<Map<string, RunState>> {
-    return this.#read(async (session) => {
-      const owners = await session.rows('SELECT run, project FROM owners WHERE run = ANY($1)', [runs]);
-      const states = new Map<string, RunState>();
-      for (const { run, project } of owners) {
-        states.set(String(run), { project: String(project), journals: new Map(), blobs: [], trees: [] });
-      }
-      const of = (row: Row) => states.get(String(row.run));
-      for (const row of await session.rows(
-        'SELECT run, writer, length, root FROM received WHERE run = ANY($1) ORDER BY run, writer',
-        [[...states.keys()]],
-      )) {
-        of(row)?.journals.set(String(row.writer), { length: Number(row.length), root: String(row.root) });
-      }
-      for (const row of await session.rows(
-        `SELECT n.run, b.sha256, b.size FROM blob_names n JOIN owners o ON o.run = n.run
-         JOIN blobs b ON b.project = o.project AND b.sha256 = n.sha256 WHERE n.run = ANY($1)`,
-        [[...states.keys()]],
-      )) {
-        of(row)?.blobs.push({ sha256: String(row.sha256), size: Number(row.size) });
-      }
-      for (const row of await session.rows(
-        `SELECT n.run, t.tree FROM tree_names n JOIN owners o ON o.run = n.run
-         JOIN trees t ON t.project = o.project AND t.tree = n.tree WHERE n.run = ANY($1)`,
-        [[...states.keys()]],
-      )) {
-        of(row)?.trees.push(String(row.tree));
-      }
-      return states;
-    });
+    const rows = await this.#options.database.ask(this.#stateSql, [runs]);
+    return new Map(
+      rows.map((row) => [
+        String(row.run),
+        {
+          project: String(row.project),
+          journals: new Map(
+            (row.journals as [string, number, string][]).map(([writer, length, root]) => [
+              writer,
+              { length, root },
+            ]),
+          ),
+          blobs: (row.blobs as [string, number][]).map(([sha256, size]) => ({ sha256, size })),
+          trees: row.trees as string[],
+        },
+      ]),
+    );
   }
 
   writeJournals(pieces: readonly JournalPiece[]): Promise<PieceResult[]> {
@@ -279,4 +272,17 @@ export class TeamSpace implements Space {
     await this.blobs.close();
     await this.engine.close();
   }
+}
+
+/** All that is there of runs, in one statement and so as of one moment. */
+function stateSql(schema: string): string {
+  const list = (item: string, from: string, order: string) =>
+    `coalesce((SELECT json_agg(${item} ORDER BY ${order}) FROM ${from}), '[]')`;
+  const named = (names: string, things: string, column: string) =>
+    `${schema}.${names} n JOIN ${schema}.${things} t ON t.project = o.project AND t.${column} = n.${column} WHERE n.run = o.run`;
+  return `SELECT o.run, o.project,
+      ${list('json_build_array(r.writer, r.length, r.root)', `${schema}.received r WHERE r.run = o.run`, 'r.writer')} AS journals,
+      ${list('json_build_array(t.sha256, t.size)', named('blob_names', 'blobs', 'sha256'), 't.sha256')} AS blobs,
+      ${list('t.tree', named('tree_names', 'trees', 'tree'), 't.tree')} AS trees
+    FROM ${schema}.owners o WHERE o.run = ANY($1)`;
 }

@@ -1,6 +1,7 @@
 import { constants, setPriority } from 'node:os';
 import type { Command } from 'commander';
 import { type Context, openProject, type Project } from '../context.ts';
+import { KeptRemote } from '../kept-remote.ts';
 import {
   clearLiveState,
   isOver,
@@ -10,7 +11,7 @@ import {
   writeLiveState,
 } from '../live-push.ts';
 import { pushRuns } from '../push-runs.ts';
-import { chooseRemote, openRemote } from '../remotes.ts';
+import { chooseRemote } from '../remotes.ts';
 import { openOwnSpace } from '../sync-place.ts';
 
 interface Flags {
@@ -40,6 +41,16 @@ async function pushLive(flags: Flags, context: Context): Promise<void> {
     // It goes on at the priority that it has.
   }
   const project = await openProject(context);
+  const kept = new KeptRemote(context, project);
+  try {
+    await pushOn(context, project, flags, kept);
+  } finally {
+    await kept.close();
+  }
+}
+
+/** Until all of the run is pushed, or nothing more can be. */
+async function pushOn(context: Context, project: Project, flags: Flags, kept: KeptRemote): Promise<void> {
   const { layout } = project;
   const { run } = flags;
   const remote = chooseRemote(context, project, flags.remote);
@@ -54,7 +65,7 @@ async function pushLive(flags: Flags, context: Context): Promise<void> {
     const over = isOver(layout, run) || !isAlive(Number(flags.pid));
     if (over) overSince ??= Date.now();
     try {
-      const done = await pushOnce(context, project, flags, pushed);
+      const done = await pushOnce(context, project, flags, kept, pushed);
       if (done.secrets > 0) {
         tell('stopped', `${done.secrets} places hold what looks like a secret`);
         return;
@@ -71,6 +82,7 @@ async function pushLive(flags: Flags, context: Context): Promise<void> {
       }
       if (done.moved) tell('pushing', 'the last lines are on their way');
     } catch (error) {
+      await kept.close();
       tell('failing', error instanceof Error ? error.message : String(error));
       if (overSince !== undefined && Date.now() - overSince > PATIENCE_MS) return;
       pause = Math.min(MAX_PAUSE_MS, pause * 2) * (0.5 + Math.random() / 2);
@@ -87,23 +99,19 @@ async function rest(ms: number, wake: () => boolean): Promise<void> {
 }
 
 /** No request where nothing has changed since `before`. */
-async function pushOnce(context: Context, project: Project, flags: Flags, before: string) {
+async function pushOnce(context: Context, project: Project, flags: Flags, kept: KeptRemote, before: string) {
   const { layout } = project;
   const own = openOwnSpace(context, project);
   try {
     const digest = (await own.digests([flags.run])).get(flags.run) ?? '';
     if (digest === before) return { digest, moved: false, secrets: 0, problem: null };
-    const remote = await openRemote(context, project, chooseRemote(context, project, flags.remote));
-    try {
-      const left = unfinishedRuns(layout).filter((run) => run !== flags.run && isLeft(layout, run));
-      const runs = digest === '' ? left : [flags.run, ...left];
-      const { report, secrets } = await pushRuns({ own, remote, runs });
-      const problem = report?.problems.find((each) => each.run === flags.run && each.code !== 'blob-missing');
-      if (secrets.length === 0) for (const run of left) clearLiveState(layout, run);
-      return { digest, moved: true, secrets: secrets.length, problem: problem?.message ?? null };
-    } finally {
-      await remote.close();
-    }
+    const remote = await kept.open(chooseRemote(context, project, flags.remote));
+    const left = unfinishedRuns(layout).filter((run) => run !== flags.run && isLeft(layout, run));
+    const runs = digest === '' ? left : [flags.run, ...left];
+    const { report, secrets } = await pushRuns({ own, remote, runs });
+    const problem = report?.problems.find((each) => each.run === flags.run && each.code !== 'blob-missing');
+    if (secrets.length === 0) for (const run of left) clearLiveState(layout, run);
+    return { digest, moved: true, secrets: secrets.length, problem: problem?.message ?? null };
   } finally {
     await own.close();
   }
