@@ -14,8 +14,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ended, processesUnder, ROOT, Sandbox, until } from './support/sandbox.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { listRuns } from '../src/journal/discover.ts';
+import { ended, processesUnder, Sandbox, until, WADDLE } from './support/sandbox.ts';
 
 let sandbox: Sandbox;
 beforeEach(() => {
@@ -36,19 +37,33 @@ for step in range(10_000_000):
 const lastAcknowledged = (path: string) =>
   existsSync(path) ? Number(readFileSync(path, 'utf8').trim() || -1) : -1;
 
-function runIds(): string[] {
-  const folder = join(sandbox.folder, '.waddle/runs');
-  return existsSync(folder) ? readdirSync(folder).filter((name) => /^[a-z2-7]{12}$/.test(name)) : [];
+function runIds(of = sandbox): string[] {
+  return listRuns(join(of.folder, '.waddle/runs'));
 }
 
 /** Every sample of `loss`, in order of arrival, must be the steps 0, 1, 2, … with none missing and none twice. */
-function expectUnbroken(run: string, atLeast: number): void {
-  const steps = sandbox
+function expectUnbroken(run: string, atLeast: number, of = sandbox): void {
+  const steps = of
     .query<{ step: number }>("SELECT step FROM metrics WHERE run_id = ? AND key = 'loss' ORDER BY step", run)
     .map(({ step }) => step);
   expect(steps.length).toBeGreaterThanOrEqual(atLeast);
   expect(steps.findIndex((step, index) => step !== index)).toBe(-1);
 }
+
+/** A run whose supervisor and job are killed before all else here: it takes 30 s of silence until it is crashed. */
+let silent: Sandbox;
+beforeAll(async () => {
+  silent = new Sandbox();
+  silent.write('job.py', ENDLESS_JOB);
+  const ack = join(silent.folder, 'ack');
+  const supervisor = silent.start(WADDLE, ['run', '--', 'python3', 'job.py', ack]);
+  await until(() => lastAcknowledged(ack) >= 1000, 'the job logs');
+  supervisor.kill('SIGKILL');
+  for (const pid of processesUnder(silent.folder))
+    if (commandOf(pid).includes('job.py')) process.kill(pid, 'SIGKILL');
+  await ended(supervisor);
+});
+afterAll(() => silent.remove());
 
 describe('kill -9', () => {
   it.each([3, 40, 170, 600])(
@@ -56,7 +71,7 @@ describe('kill -9', () => {
     async (delay) => {
       sandbox.write('job.py', ENDLESS_JOB);
       const ack = join(sandbox.folder, 'ack');
-      const run = sandbox.start(join(ROOT, 'bin/waddle'), ['run', '--', 'python3', 'job.py', ack]);
+      const run = sandbox.start(WADDLE, ['run', '--', 'python3', 'job.py', ack]);
       await until(() => lastAcknowledged(ack) >= 0, 'the job logs');
       await new Promise((wake) => setTimeout(wake, delay));
       const job = processesUnder(sandbox.folder).filter(
@@ -86,7 +101,7 @@ for step in range(400):
 open("done", "w").close()
 `,
     );
-    const supervisor = sandbox.start(join(ROOT, 'bin/waddle'), ['run', '--', 'python3', 'job.py']);
+    const supervisor = sandbox.start(WADDLE, ['run', '--', 'python3', 'job.py']);
     await until(() => existsSync(join(sandbox.folder, 'half')), 'the job is half way');
     supervisor.kill('SIGKILL');
     await ended(supervisor);
@@ -101,25 +116,6 @@ open("done", "w").close()
     expectUnbroken(id, 400);
     const lines = sandbox.waddle('logs', id).stdout.trimEnd().split('\n');
     expect(lines).toEqual(Array.from({ length: 400 }, (_, step) => `line ${step}`));
-  });
-
-  it('of supervisor and job together loses no call that returned, and the run is crashed', async () => {
-    sandbox.write('job.py', ENDLESS_JOB);
-    const ack = join(sandbox.folder, 'ack');
-    const supervisor = sandbox.start(join(ROOT, 'bin/waddle'), ['run', '--', 'python3', 'job.py', ack]);
-    await until(() => lastAcknowledged(ack) >= 1000, 'the job logs');
-    supervisor.kill('SIGKILL');
-    for (const pid of processesUnder(sandbox.folder))
-      if (commandOf(pid).includes('job.py')) process.kill(pid, 'SIGKILL');
-    await ended(supervisor);
-    const [id = ''] = runIds();
-    sandbox.waddle('ls');
-    expectUnbroken(id, lastAcknowledged(ack) + 1);
-    await until(
-      () => sandbox.json<{ run: { status: string } }>('show', id).run.status === 'crashed',
-      'nobody has lived for 30 s',
-      50_000,
-    );
   });
 });
 
@@ -158,7 +154,7 @@ run.finish()
     });
     const ingesters = [0, 1].map(async () => {
       while (running) {
-        const reader = sandbox.start(join(ROOT, 'bin/waddle'), ['ls', '--quiet']);
+        const reader = sandbox.start(WADDLE, ['ls', '--quiet']);
         expect((await ended(reader)).status).toBe(0);
       }
     });
@@ -397,5 +393,19 @@ run.log_artifact(odd, path)
       expect(status).toBe(0);
       expect(stdout).not.toContain('odd"\n');
     }
+  });
+});
+
+// The last of this file: the silence has lasted meanwhile.
+describe('kill -9 of supervisor and job together', () => {
+  it('loses no call that returned, and the run is crashed', async () => {
+    const [id = ''] = runIds(silent);
+    silent.waddle('ls');
+    expectUnbroken(id, lastAcknowledged(join(silent.folder, 'ack')) + 1, silent);
+    await until(
+      () => silent.json<{ run: { status: string } }>('show', id).run.status === 'crashed',
+      'nobody has lived for 30 s',
+      50_000,
+    );
   });
 });
