@@ -8,6 +8,7 @@ import { connect, connection, nextTryAt } from './api/live.ts';
 import { everyRun, runRows } from './api/runs-store.ts';
 import { ChartTip } from './chart/tip.tsx';
 import { Icon } from './parts/icon.tsx';
+import { IconButton } from './parts/icon-button.tsx';
 import { Empty, Failed } from './parts/states.tsx';
 import { Account, SignIn } from './shell/account.tsx';
 import { now, useClock } from './shell/clock.ts';
@@ -111,24 +112,19 @@ function Top() {
         <span>Find</span>
         <kbd>{isMac ? '⌘K' : 'Ctrl K'}</kbd>
       </button>
-      <button
-        type="button"
-        class="icon-button"
-        aria-label={dark.value ? 'Use light colours' : 'Use dark colours'}
+      <IconButton
+        icon={dark.value ? 'sun' : 'moon'}
+        label={dark.value ? 'Use light colours' : 'Use dark colours'}
         title="Light or dark"
         onClick={cycleTheme}
-      >
-        <Icon name={dark.value ? 'sun' : 'moon'} />
-      </button>
-      <button
-        type="button"
-        class="icon-button wide-only"
-        aria-label="Keyboard shortcuts"
+      />
+      <IconButton
+        icon="help"
+        label="Keyboard shortcuts"
         title="Keyboard shortcuts (?)"
+        class="wide-only"
         onClick={openSheet}
-      >
-        <Icon name="help" />
-      </button>
+      />
       <Account />
     </header>
   );

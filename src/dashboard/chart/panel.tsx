@@ -13,6 +13,7 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 import { formatNumber } from '../format/numbers.ts';
 import { stepsOf } from '../format/units.ts';
 import { Icon } from '../parts/icon.tsx';
+import { IconButton } from '../parts/icon-button.tsx';
 import { MenuButton, MenuItem } from '../parts/popover.tsx';
 import { dark } from '../shell/theme.ts';
 import type { ChartContext } from './context.ts';
@@ -419,16 +420,14 @@ export function Panel(props: PanelProps) {
         </h3>
         {props.pinned && <Icon name="pin" />}
         {zoomed.value && (
-          <button
-            type="button"
-            class="icon-button tiny"
-            aria-label={`Show all of ${title}`}
+          <IconButton
+            icon="reset"
+            label={`Show all of ${title}`}
+            class="tiny"
             onClick={() => {
               if (core.value) core.value.y.value = null;
             }}
-          >
-            <Icon name="reset" />
-          </button>
+          />
         )}
         <span class="grow" />
         <span class="panel-tools">

@@ -7,6 +7,7 @@ import { onBatch, onReconnect, useWatch } from '../api/live.ts';
 import { type ChartRun, type Pointer, sharedPointer } from '../chart/context.ts';
 import { lookOf, runColour, showRuns } from '../chart/run-colours.ts';
 import { Icon } from '../parts/icon.tsx';
+import { IconButton } from '../parts/icon-button.tsx';
 import { MenuButton } from '../parts/popover.tsx';
 import { Empty, Failed, Outline } from '../parts/states.tsx';
 import { StatusMark } from '../parts/status-mark.tsx';
@@ -266,15 +267,11 @@ function CompareCode({ runs }: { runs: readonly RunRow[] }) {
       <div class="code-against">
         {choice('From', a, 'from-run')}
         {choice('to', b, 'to-run')}
-        <button
-          type="button"
-          class="icon-button"
-          aria-label="Swap them"
-          title="Swap them"
+        <IconButton
+          icon="compare"
+          label="Swap them"
           onClick={() => setParams({ 'from-run': b.id, 'to-run': a.id })}
-        >
-          <Icon name="compare" />
-        </button>
+        />
       </div>
       <DiffPanel key={`${b.id} ${a.id}`} run={b.id} against={a.id} same="Both ran the same code" />
     </div>

@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals';
-import { Icon } from './icon.tsx';
+import { IconButton } from './icon-button.tsx';
 
 /** Copies a text; says so by its mark for a moment. */
 export function CopyButton({ text, label }: { text: string; label: string }) {
@@ -13,11 +13,7 @@ export function CopyButton({ text, label }: { text: string; label: string }) {
       done.value = false;
     }, 1200);
   };
-  return (
-    <button type="button" class="icon-button tiny" onClick={copy} aria-label={label} title={label}>
-      <Icon name={done.value ? 'check' : 'copy'} />
-    </button>
-  );
+  return <IconButton icon={done.value ? 'check' : 'copy'} label={label} class="tiny" onClick={copy} />;
 }
 
 /** The clipboard is closed to pages of plain http on another host: then by a selection. */

@@ -1,7 +1,7 @@
 /** Short notes at the foot of the page; an undoable act offers its undo for ten seconds. */
 import { signal } from '@preact/signals';
 import { asFailure } from '../api/client.ts';
-import { Icon } from '../parts/icon.tsx';
+import { IconButton } from '../parts/icon-button.tsx';
 
 interface Toast {
   id: number;
@@ -52,14 +52,7 @@ export function Toasts() {
               Undo
             </button>
           )}
-          <button
-            type="button"
-            class="icon-button tiny"
-            aria-label="Dismiss"
-            onClick={() => remove(toast.id)}
-          >
-            <Icon name="close" />
-          </button>
+          <IconButton icon="close" label="Dismiss" class="tiny" onClick={() => remove(toast.id)} />
         </div>
       ))}
     </div>

@@ -1,7 +1,7 @@
 /** What can be done with the selected runs. */
 import { useSignal } from '@preact/signals';
 import { runById } from '../api/runs-store.ts';
-import { Icon } from '../parts/icon.tsx';
+import { IconButton } from '../parts/icon-button.tsx';
 import { MenuButton } from '../parts/popover.tsx';
 import { compareHref, navigate } from '../shell/router.ts';
 import { health } from '../shell/server-info.ts';
@@ -20,79 +20,40 @@ export function BulkBar() {
       <strong>{ids.length.toLocaleString()}</strong>
       <span class="clip small">selected</span>
       <span class="grow" />
-      <button
-        type="button"
-        class="icon-button"
-        aria-label="Chart only these"
-        title="Chart only these"
-        onClick={() => showOnly(ids)}
-      >
-        <Icon name="eye" />
-      </button>
-      <button
-        type="button"
-        class="icon-button"
-        aria-label="Compare"
-        title="Compare"
+      <IconButton icon="eye" label="Chart only these" onClick={() => showOnly(ids)} />
+      <IconButton
+        icon="compare"
+        label="Compare"
         disabled={ids.length < 2}
         onClick={() => navigate(compareHref(ids.slice(0, 100)))}
-      >
-        <Icon name="compare" />
-      </button>
+      />
       {(health.value?.remotes?.length ?? 0) > 0 && (
-        <button
-          type="button"
-          class="icon-button"
-          aria-label="Copy the command that pushes them"
-          title="Copy the command that pushes them"
-          onClick={() => copyPush(ids)}
-        >
-          <Icon name="share" />
-        </button>
+        <IconButton icon="share" label="Copy the command that pushes them" onClick={() => copyPush(ids)} />
       )}
       <MenuButton label="Tag" icon="tag">
         {(close) => <TagForm ids={ids} close={close} />}
       </MenuButton>
       {running.length > 0 && (
-        <button
-          type="button"
-          class="icon-button"
-          aria-label={`Stop ${running.length} running`}
+        <IconButton
+          icon="stop"
+          label={`Stop ${running.length} running`}
           title="Stop"
           onClick={() => stopRuns(running)}
-        >
-          <Icon name="stop" />
-        </button>
+        />
       )}
-      <button
-        type="button"
-        class="icon-button"
-        aria-label={archived ? 'Bring back' : 'Archive'}
-        title={archived ? 'Bring back' : 'Archive'}
+      <IconButton
+        icon="archive"
+        label={archived ? 'Bring back' : 'Archive'}
         onClick={() => archiveRuns(ids, !archived)}
-      >
-        <Icon name="archive" />
-      </button>
-      <button
-        type="button"
-        class="icon-button"
-        aria-label="Delete"
-        title="Delete"
-        onClick={() => deleteRuns(ids)}
-      >
-        <Icon name="trash" />
-      </button>
-      <button
-        type="button"
-        class="icon-button"
-        aria-label="Select none"
-        title="Select none"
+      />
+      <IconButton icon="trash" label="Delete" onClick={() => deleteRuns(ids)} />
+      <IconButton
+        icon="close"
+        label="Select none"
         onClick={() => {
           selected.value = new Set();
         }}
-      >
-        <Icon name="close" />
-      </button>
+      />
     </div>
   );
 }

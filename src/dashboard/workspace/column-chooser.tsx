@@ -1,6 +1,7 @@
 /** Which columns the table has. */
 import { useSignal } from '@preact/signals';
 import { Icon } from '../parts/icon.tsx';
+import { IconButton } from '../parts/icon-button.tsx';
 import { MenuButton } from '../parts/popover.tsx';
 import {
   columnTitle,
@@ -94,32 +95,26 @@ function Chooser({ columns }: { columns: readonly string[] }) {
               return (
                 <li key={id} class="chooser-row">
                   <span class="clip grow">{column?.of === 'spark' ? `${title} line` : title}</span>
-                  <button
-                    type="button"
-                    class="icon-button tiny turn-up"
-                    aria-label={`Move ${title} to the left`}
+                  <IconButton
+                    icon="down"
+                    label={`Move ${title} to the left`}
+                    class="tiny turn-up"
                     disabled={index === 0}
                     onClick={() => move(index, -1)}
-                  >
-                    <Icon name="down" />
-                  </button>
-                  <button
-                    type="button"
-                    class="icon-button tiny"
-                    aria-label={`Move ${title} to the right`}
+                  />
+                  <IconButton
+                    icon="down"
+                    label={`Move ${title} to the right`}
+                    class="tiny"
                     disabled={index === columns.length - 1}
                     onClick={() => move(index, 1)}
-                  >
-                    <Icon name="down" />
-                  </button>
-                  <button
-                    type="button"
-                    class="icon-button tiny"
-                    aria-label={`Remove ${title}`}
+                  />
+                  <IconButton
+                    icon="close"
+                    label={`Remove ${title}`}
+                    class="tiny"
                     onClick={() => toggle(id)}
-                  >
-                    <Icon name="close" />
-                  </button>
+                  />
                 </li>
               );
             })}

@@ -3,6 +3,7 @@ import { useComputed, useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { runsFailure } from '../api/runs-store.ts';
 import { Icon } from '../parts/icon.tsx';
+import { IconButton } from '../parts/icon-button.tsx';
 import { useShortcuts } from '../shell/keyboard.ts';
 import { type Completion, completionsAt } from './filter-completion.ts';
 import { keys } from './keys-store.ts';
@@ -111,17 +112,15 @@ export function FindBox() {
           }}
         />
         {text.value !== '' && (
-          <button
-            type="button"
-            class="icon-button tiny"
-            aria-label="Clear"
+          <IconButton
+            icon="close"
+            label="Clear"
+            class="tiny"
             onClick={() => {
               text.value = '';
               commit('');
             }}
-          >
-            <Icon name="close" />
-          </button>
+          />
         )}
       </div>
       {completions.value.length > 0 && (

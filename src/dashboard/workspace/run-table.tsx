@@ -1,11 +1,12 @@
 // biome-ignore-all lint/a11y/useSemanticElements: a virtual grid is made of positioned boxes, with the roles of a table
 // biome-ignore-all lint/a11y/useFocusableInteractive: j and k move the focus; cells hold the controls
 /** The runs: a legend where it is narrow, the whole table where it is wide. Only the rows in view exist. */
+
 import { useComputed, useSignal, useSignalEffect } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { moreRuns, moreRunsPlease, reloadRuns, runRows, runsFailure, runsState } from '../api/runs-store.ts';
 import { Command } from '../parts/copy-button.tsx';
-import { Icon } from '../parts/icon.tsx';
+import { IconButton } from '../parts/icon-button.tsx';
 import { Empty, Failed, Outline } from '../parts/states.tsx';
 import { useVirtual } from '../parts/virtual.ts';
 import { useClock } from '../shell/clock.ts';
@@ -123,15 +124,13 @@ export function RunTable({ width, columns, columnIds }: RunTableProps) {
           </a>
           <strong class="clip">{view.value.project}</strong>
           <span class="grow" />
-          <button
-            type="button"
-            class="icon-button tiny"
-            aria-label="Runs of all projects"
+          <IconButton
+            icon="close"
+            label="Runs of all projects"
             title="All projects"
+            class="tiny"
             onClick={() => setView({ project: '' })}
-          >
-            <Icon name="close" />
-          </button>
+          />
         </div>
       )}
       <div class="runs-scroll" ref={scroller}>

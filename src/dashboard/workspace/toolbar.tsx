@@ -3,6 +3,7 @@ import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { copyText } from '../parts/copy-button.tsx';
 import { Icon } from '../parts/icon.tsx';
+import { IconButton } from '../parts/icon-button.tsx';
 import { MenuButton, MenuItem } from '../parts/popover.tsx';
 import { useShortcuts } from '../shell/keyboard.ts';
 import { navigate, search } from '../shell/router.ts';
@@ -47,14 +48,7 @@ export function Toolbar({ count, idle }: { count: number; idle: boolean }) {
           }}
         />
         {panels !== '' && (
-          <button
-            type="button"
-            class="icon-button tiny"
-            aria-label="Clear"
-            onClick={() => setView({ panels: '' })}
-          >
-            <Icon name="close" />
-          </button>
+          <IconButton icon="close" label="Clear" class="tiny" onClick={() => setView({ panels: '' })} />
         )}
       </div>
       <span class="grow" />
@@ -190,16 +184,14 @@ function Views({ close }: { close: () => void }) {
           >
             {title}
           </MenuItem>
-          <button
-            type="button"
-            class="icon-button tiny"
-            aria-label={`Forget the view ${title}`}
+          <IconButton
+            icon="close"
+            label={`Forget the view ${title}`}
+            class="tiny"
             onClick={() => {
               named.value = named.value.filter(([one]) => one !== title);
             }}
-          >
-            <Icon name="close" />
-          </button>
+          />
         </div>
       ))}
       <form class="tag-form" onSubmit={save}>
