@@ -146,12 +146,15 @@ describe.skipIf('missing' in found)('a run and a comparison in a real browser', 
     await page.keyboard.press('Enter');
     await page.getByRole('button', { name: 'Remove the tag stage' }).waitFor();
     await page.getByRole('button', { name: 'Write a note' }).click();
-    await page.getByRole('textbox', { name: 'Notes, in Markdown' }).fill('It **works**');
+    await page
+      .getByRole('textbox', { name: 'Notes, in Markdown' })
+      .fill('It **works**\n\n| run | acc |\n|-|-:|\n| a | 0.9 |');
     await page.getByRole('button', { name: 'Save' }).click();
     await page.locator('.markdown strong', { hasText: 'works' }).waitFor();
+    await page.locator('.markdown td', { hasText: '0.9' }).waitFor();
     const kept = box.json<{ run: { name: string; notes: string }; tags: unknown }>('show', id);
     expect(kept).toMatchObject({
-      run: { name: 'second', notes: 'It **works**' },
+      run: { name: 'second', notes: expect.stringContaining('It **works**') },
       tags: { stage: 'warm up' },
     });
 

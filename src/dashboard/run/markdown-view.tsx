@@ -1,7 +1,9 @@
+// biome-ignore-all lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by keyboard
+// biome-ignore-all lint/a11y/useSemanticElements: a scrolling region
 /** Markdown as elements; every text goes in as text. */
 import type { ComponentChildren } from 'preact';
 import { useMemo } from 'preact/hooks';
-import { type Block, type Inline, readMarkdown } from './markdown.ts';
+import { type Align, type Block, type Inline, readMarkdown } from './markdown.ts';
 
 export function Markdown({ text }: { text: string }) {
   const blocks = useMemo(() => readMarkdown(text), [text]);
@@ -27,6 +29,33 @@ function blockOf(block: Block, key: number): ComponentChildren {
       return <blockquote key={key}>{block.children.map(blockOf)}</blockquote>;
     case 'rule':
       return <hr key={key} />;
+    case 'table':
+      return (
+        <div class="table-scroll" key={key} tabIndex={0} role="region" aria-label="Table">
+          <table>
+            <thead>
+              <tr>
+                {block.head.map((cell, column) => (
+                  <th key={column} {...alignedBy(block.align[column])}>
+                    {cell.map(inlineOf)}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {block.rows.map((row, line) => (
+                <tr key={line}>
+                  {row.map((cell, column) => (
+                    <td key={column} {...alignedBy(block.align[column])}>
+                      {cell.map(inlineOf)}
+                    </td>
+                  ))}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      );
     case 'list': {
       const items = block.items.map((item, index) => <li key={index}>{itemOf(item)}</li>);
       return block.ordered ? (
@@ -39,6 +68,8 @@ function blockOf(block: Block, key: number): ComponentChildren {
     }
   }
 }
+
+const alignedBy = (align: Align | undefined) => (align ? { style: { textAlign: align } } : {});
 
 /** A paragraph that begins an item needs no box of its own. */
 function itemOf([first, ...rest]: readonly Block[]): ComponentChildren {

@@ -13,6 +13,7 @@ function links(blocks: readonly (Block | Inline)[]): string[] {
   return blocks.flatMap((block): string[] => {
     const own = block.kind === 'link' ? [block.href] : [];
     if (block.kind === 'list') return block.items.flatMap(links);
+    if (block.kind === 'table') return links([block.head, ...block.rows].flat(2));
     return 'children' in block ? [...own, ...links(block.children)] : own;
   });
 }
@@ -34,6 +35,26 @@ test('lists nest, count, and hold more than a line', () => {
     'paragraph',
   ]);
   expect(numbers).toMatchObject({ kind: 'list', ordered: true, start: 3 });
+});
+
+test('a table has a head, aligned columns and rows of at most so many cells', () => {
+  const cells = (rows: readonly Inline[][][]) => rows.map((row) => row.map(plain));
+  const [before, table, after] = readMarkdown(
+    'Results:\n| run | acc | `a\\|b` |\n|:-|--:|:-:|\n| one | **0.91** |\n| two | 0.93 | x | too many |\n\nso far',
+  );
+  expect([before?.kind, after?.kind]).toEqual(['paragraph', 'paragraph']);
+  expect(table).toMatchObject({ kind: 'table', align: ['left', 'right', 'center'] });
+  if (table?.kind !== 'table') return;
+  expect(cells([table.head])).toEqual([['run', 'acc', 'a|b']]);
+  expect(table.rows[0]?.[1]).toMatchObject([{ kind: 'strong' }]);
+  expect(cells(table.rows)).toEqual([
+    ['one', '0.91'],
+    ['two', '0.93', 'x'],
+  ]);
+  const kinds = (text: string) => readMarkdown(text).map(({ kind }) => kind);
+  expect(kinds('a | b\n--- | ---\n1 | 2\n- item')).toEqual(['table', 'list']);
+  expect(kinds('a | b\n--- | --- | ---')).toEqual(['paragraph']);
+  expect(kinds('a | b\n---')).toEqual(['paragraph', 'rule']);
 });
 
 test('emphasis needs a partner; words with underscores are words', () => {
@@ -92,6 +113,8 @@ test('whatever is written, it is read, and every link is http(s)', () => {
     '\\',
     '~~',
     '```',
+    '|',
+    '\n|-|-|\n',
   );
   fc.assert(
     fc.property(fc.string({ unit, maxLength: 200 }), (text) => {
@@ -106,5 +129,7 @@ test('long and hostile notes take no time', () => {
   readMarkdown('[a]('.repeat(2000));
   readMarkdown('> '.repeat(5000));
   readMarkdown('- '.repeat(5000));
+  readMarkdown(`${'|a'.repeat(2000)}\n${'|-'.repeat(2000)}\n${'b\n'.repeat(2000)}`);
+  readMarkdown('| - '.repeat(5000));
   expect(performance.now() - start).toBeLessThan(2000);
 });

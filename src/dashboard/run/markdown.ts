@@ -1,5 +1,5 @@
 /**
- * A subset of Markdown, as plain data: headings, paragraphs, lists, quotes, code, rules, emphasis, links to http(s).
+ * A subset of Markdown, as plain data: headings, paragraphs, lists, quotes, code, tables, rules, emphasis, links to http(s).
  * There is no raw HTML, no image and no reference, so that notes can hold nothing but text and links that say where they go.
  */
 export type Inline =
@@ -15,12 +15,18 @@ export type Block =
   | { kind: 'code'; text: string }
   | { kind: 'quote'; children: Block[] }
   | { kind: 'list'; ordered: boolean; start: number; items: Block[][] }
+  /** No row has more cells than the head; one may have fewer, so that a table costs no more than its text. */
+  | { kind: 'table'; align: Align[]; head: Inline[][]; rows: Inline[][][] }
   | { kind: 'rule' };
+
+export type Align = 'left' | 'center' | 'right' | null;
 
 const FENCE = /^ {0,3}(`{3,}|~{3,})(.*)$/;
 const HEADING = /^ {0,3}(#{1,6})[ \t]+(.*?)(?:[ \t]+#+)?[ \t]*$/;
 const RULE = /^ {0,3}(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})$/;
 const ITEM = /^( {0,3})([-*+]|\d{1,9}[.)])([ \t]+|$)(.*)$/;
+/** The line under a table's head. Without a pipe it would be a rule, or the dashes under a title. */
+const TABLE_MARK = /^ {0,3}(?=.*\|)\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$/;
 /** Deeper nesting than this is text. */
 const MAX_DEPTH = 12;
 
@@ -77,6 +83,11 @@ function readBlocks(lines: readonly string[], depth: number): Block[] {
       const list = readList(lines, at, depth);
       blocks.push(list.block);
       at = list.next;
+    } else if (beginsTable(lines, at)) {
+      flush();
+      const table = readTable(lines, at);
+      blocks.push(table.block);
+      at = table.next;
     } else if (/^ {4}/.test(line) && paragraph.length === 0) {
       const code: string[] = [];
       while (at < lines.length && (/^ {4}/.test(lines[at] ?? '') || (lines[at] ?? '').trim() === '')) {
@@ -143,6 +154,51 @@ function readList(lines: readonly string[], from: number, depth: number): { bloc
     block: { kind: 'list', ordered, start: ordered ? Number.parseInt(mark, 10) : 1, items },
     next: at,
   };
+}
+
+function beginsTable(lines: readonly string[], at: number): boolean {
+  const [head = '', mark = ''] = lines.slice(at, at + 2);
+  return head.includes('|') && TABLE_MARK.test(mark) && cellsOf(head).length === cellsOf(mark).length;
+}
+
+/** A head, the line that says how columns are aligned, and rows up to an empty line or another block. */
+function readTable(lines: readonly string[], from: number): { block: Block; next: number } {
+  const align = cellsOf(lines[from + 1] ?? '').map((mark): Align => {
+    const [left, right] = [mark.startsWith(':'), mark.endsWith(':')];
+    return left && right ? 'center' : right ? 'right' : left ? 'left' : null;
+  });
+  const rowOf = (line: string): Inline[][] =>
+    cellsOf(line)
+      .slice(0, align.length)
+      .map((cell) => readInline(cell));
+  const rows: Inline[][][] = [];
+  let at = from + 2;
+  while (at < lines.length && !endsTable(lines[at] ?? '')) {
+    rows.push(rowOf(lines[at] ?? ''));
+    at++;
+  }
+  return { block: { kind: 'table', align, head: rowOf(lines[from] ?? ''), rows }, next: at };
+}
+
+const endsTable = (line: string): boolean =>
+  line.trim() === '' ||
+  [FENCE, HEADING, RULE, ITEM, /^ {0,3}>/, /^ {4}/].some((beginning) => beginning.test(line));
+
+/** The texts between the pipes of a line. `\|` is a pipe, in code too, as GitHub has it. */
+function cellsOf(line: string): string[] {
+  const inner = line.trim().replace(/^\|/, '');
+  const cells = [''];
+  for (let at = 0; at < inner.length; at++) {
+    const char = inner.charAt(at);
+    if (char === '\\' && inner.charAt(at + 1) === '|') {
+      cells[cells.length - 1] += '|';
+      at++;
+    } else if (char === '|') cells.push('');
+    else cells[cells.length - 1] += char;
+  }
+  // What follows the last pipe is no cell.
+  if (cells.length > 1 && cells.at(-1)?.trim() === '') cells.pop();
+  return cells.map((cell) => cell.trim());
 }
 
 const ESCAPABLE = /[!-/:-@[-`{-~]/;
