@@ -13,18 +13,29 @@ export class ProjectApps {
     this.#build = build;
   }
 
-  of(project: string | null): Promise<App> {
+  async of(project: string | null): Promise<App> {
     let app = this.#asked.get(project);
     if (app === undefined) {
       app = this.#begin(project);
       this.#asked.set(project, app);
     }
-    return app;
+    try {
+      return await app;
+    } catch (error) {
+      // What failed, for want of a file handle or a database, may do the next time.
+      if (this.#asked.get(project) === app) this.#asked.delete(project);
+      throw error;
+    }
   }
 
   async #begin(project: string | null): Promise<App> {
     const app = await this.#build(project);
-    await app.http.ready();
+    try {
+      await app.http.ready();
+    } catch (error) {
+      await app.close();
+      throw error;
+    }
     this.#open.push(app);
     return app;
   }
@@ -40,6 +51,8 @@ export class ProjectApps {
   }
 
   async close(): Promise<void> {
+    // One that is still being made is closed too.
+    await Promise.allSettled(this.#asked.values());
     for (const app of this.#open) await app.shared.hub.drain(DRAIN_MS);
     for (const app of this.#open) await app.close();
   }
