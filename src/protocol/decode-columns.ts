@@ -9,6 +9,7 @@ import {
   IN_COLUMNS,
   invalid,
   LITERAL,
+  latin1,
   MAX_DIGITS,
   NEWLINE,
   ODD,
@@ -369,8 +370,8 @@ function readHeader(bytes: Uint8Array, sectionsLeft: number): Header {
     header = JSON.parse(new TextDecoder().decode(bytes)) as Header;
     const { kinds, lines, bytes: plain } = header;
     const columns = kinds.reduce((sum, kind) => {
-      if (!kind.parts.every((part) => typeof part === 'string')) throw invalid('a kind without parts');
-      if (!kind.columns.every(({ type }) => TYPES.includes(type))) throw invalid('a column of no type');
+      if (!kind.parts.every(isPart)) throw invalid('a kind without parts');
+      if (!kind.columns.every(isColumnHead)) throw invalid('a column of no type');
       if (kind.columns.length !== kind.parts.length - 1)
         throw invalid('a kind whose columns are not its numbers');
       return sum + kind.columns.length;
@@ -382,6 +383,15 @@ function readHeader(bytes: Uint8Array, sectionsLeft: number): Header {
     throw error instanceof WaddleError ? error : invalid('its header is not understood');
   }
   return header;
+}
+
+/** Characters are bytes, and none ends the line: what was cut down to one would hide lines that nobody has looked at. */
+function isPart(part: unknown): boolean {
+  return typeof part === 'string' && !part.includes('\n') && latin1(bytesOf(part)) === part;
+}
+
+function isColumnHead({ type, shapes = [] }: ColumnHead): boolean {
+  return TYPES.includes(type) && Array.isArray(shapes) && shapes.every((shape) => typeof shape === 'string');
 }
 
 function isCount(value: unknown): boolean {

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { afterMetrics } from '../events/metric-lines.ts';
 import { type Decoded, decodeColumns } from './decode-columns.ts';
 import { encodeColumns } from './encode-columns.ts';
+import { IN_COLUMNS, joinSections } from './journal-columns.ts';
 
 const back = (bytes: Uint8Array) => Buffer.from(decodeColumns(encodeColumns(bytes), bytes.length).text);
 const same = (text: string) => {
@@ -139,6 +140,29 @@ describe('a journal in columns', () => {
     );
     for (let at = 0; at < body.length; at += 1) {
       expect(() => decodeColumns(body.subarray(0, at), 10_000)).toThrow(/not understood/);
+    }
+  });
+
+  it('hides no line in what it calls a metric', () => {
+    const body = (values: string, column: object = { type: 'text' }) => {
+      const parts = ['{"k":"m","t":', ',"s":', values];
+      const bytes = parts.join('').length + 3;
+      const head = { kinds: [{ parts, columns: [{ type: 'text' }, column] }], lines: 1, bytes };
+      const [header, one] = [Buffer.from(JSON.stringify(head)), Buffer.from('1\n')];
+      return joinSections(IN_COLUMNS, [[header], [new Uint8Array(1)], [], [one], [one]]);
+    };
+    expect(decodeColumns(body(',"v":{"a":1}}'), 1000).others).toEqual([]);
+    const hidden =
+      '"a":1}}\n{"k":"update","t":1,"fields":{"project":"other"}}\n{"k":"m","t":1,"s":1,"v":{"a":1';
+    // Characters of which one byte is left that is a newline or a brace.
+    const wide = hidden.replaceAll(/[\n{}]/g, (each) => String.fromCharCode(each.charCodeAt(0) + 256));
+    for (const values of [hidden, wide]) {
+      expect(() => decodeColumns(body(`,"v":{${values}}}`), 1000)).toThrow(/not understood/);
+    }
+    for (const shapes of ['#', [1]]) {
+      expect(() => decodeColumns(body(',"v":{"a":1}}', { type: 'text', shapes }), 1000)).toThrow(
+        /not understood/,
+      );
     }
   });
 
