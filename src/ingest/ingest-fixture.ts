@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { encodeEvent } from '../events/line.ts';
 import type { Event, EventOf } from '../events/schema.ts';
 import { type Layout, layoutOf } from '../journal/layout.ts';
-import type { ReaderClock } from '../store/apply.ts';
+import type { ReaderClock } from '../store/journal-state.ts';
 import { openStore, type Store } from '../store/open.ts';
 import type { JudgeLife } from './life.ts';
 

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import type { ProcessIdentity } from '../journal/process-identity.ts';
-import type { ReaderClock } from '../store/apply.ts';
+import type { ReaderClock } from '../store/journal-state.ts';
 import type { Store } from '../store/open.ts';
 
 /** What tells whether a process lives; `judgeLife` but in tests. */

@@ -4,7 +4,8 @@
  */
 import type { SQLInputValue } from 'node:sqlite';
 import { setImmediate } from 'node:timers/promises';
-import { Applier, type Batch, type ReaderClock } from '../store/apply.ts';
+import { Applier, type Batch } from '../store/apply.ts';
+import type { ReaderClock } from '../store/journal-state.ts';
 import { openStore, type Store } from '../store/open.ts';
 import type { SampleSink } from '../store/sample-tables.ts';
 import { type SeriesState, TOP_LEVEL } from '../store/series.ts';

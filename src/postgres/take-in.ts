@@ -5,7 +5,8 @@
  */
 import type { ParsedLine } from '../events/line.ts';
 import { parseLine } from '../events/line.ts';
-import type { Batch, ReaderClock } from '../store/apply.ts';
+import type { Batch } from '../store/apply.ts';
+import type { ReaderClock } from '../store/journal-state.ts';
 import { cleanEvent } from './clean-event.ts';
 import { type Database, LOCK, lockNumber, type Session } from './database.ts';
 import { saveChanges } from './save.ts';

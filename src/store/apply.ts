@@ -1,40 +1,22 @@
-import { decodeNumber, type ParsedLine, stringifyExactJson } from '../events/line.ts';
-import type { Event, EventOf } from '../events/schema.ts';
+import { decodeNumber, type ParsedLine } from '../events/line.ts';
+import type { EventOf } from '../events/schema.ts';
 import { deriveRun } from './derive-run.ts';
-import { fieldsOf, integerOr, jsonOr, numberOr, textOr } from './lenient.ts';
+import { EventRows, noted } from './event-rows.ts';
+import {
+  type JournalState,
+  loadJournal,
+  newJournal,
+  type ReaderClock,
+  writeJournals,
+} from './journal-state.ts';
 import type { Store } from './open.ts';
-import { flattenFamily, paramFamily } from './params.ts';
+import { flattenFamily } from './params.ts';
 import { purgeProject, purgeRun } from './purge.ts';
 import { writeRunText } from './run-text.ts';
 import { type SampleSink, sampleTables } from './sample-tables.ts';
 import { MAX_SEQ } from './schema.ts';
 import { loadSeries, newSeries, type SeriesState, summariseMetric, writeSamples } from './series.ts';
-import { resolveTag, TAG_CODE_CHANGED, TAG_WORKSPACE_SNAPSHOT } from './tags.ts';
-
-/** The reader's own clocks, in milliseconds: one that people set, and one that only runs. */
-export interface ReaderClock {
-  now(): number;
-  mono(): number;
-}
-
-/** A journal as the database knows it. `run` 0 is the project's own. */
-export interface JournalState {
-  id: number;
-  run: number;
-  runId: string | null;
-  writer: string;
-  /** Plain bytes that are in the database. */
-  offset: number;
-  lines: number;
-  broken: number;
-  /** Offset of an unfinished last line whose writer is gone. */
-  torn: number | null;
-  closed: boolean;
-  attempt: string | null;
-  lastEventAt: number | null;
-  lastBeatAt: number | null;
-  series: Map<string, SeriesState>;
-}
+import { resolveTag } from './tags.ts';
 
 /** A line that could not be read, and where it stands. */
 export interface BrokenLine {
@@ -136,19 +118,11 @@ export class Batch {
   readonly #clock: ReaderClock;
   readonly #maxSeq: number;
   readonly #sink: SampleSink;
+  readonly #rows: EventRows;
   readonly #advanced = new Set<JournalState>();
   readonly #series = new Set<SeriesState>();
-  readonly #touched = new Set<number>();
   readonly #alive = new Set<number>();
-  readonly #derive = new Set<number>();
-  readonly #families = new Map<number, Set<string>>();
-  readonly #tags = new Map<number, Set<string>>();
-  readonly #console = new Map<
-    string,
-    { run: number; attempt: string; stream: number; n0: number; n1: number }
-  >();
   readonly #broken: BrokenLine[] = [];
-  #clockSeen = 0;
   #changed = false;
   lines = 0;
   samples = 0;
@@ -163,6 +137,7 @@ export class Batch {
   ) {
     this.store = store;
     this.revision = revision;
+    this.#rows = new EventRows(store, revision);
     this.#journals = journals;
     this.#clock = clock;
     this.#maxSeq = maxSeq;
@@ -175,7 +150,7 @@ export class Batch {
     let journal = this.#journals.get(name);
     if (journal === undefined) {
       const run = runId === null ? 0 : this.#run(runId);
-      journal = this.#loadJournal(run, runId, writer) ?? this.#newJournal(run, runId, writer);
+      journal = loadJournal(this.store, run, runId, writer) ?? this.#newJournal(run, runId, writer);
       this.#journals.set(name, journal);
     }
     return journal;
@@ -212,50 +187,13 @@ export class Batch {
       )
       .run(id, id, id, this.revision, this.revision);
     const num = Number(lastInsertRowid);
-    this.#derive.add(num);
+    this.#rows.derive.add(num);
     return num;
   }
 
-  #loadJournal(run: number, runId: string | null, writer: string): JournalState | undefined {
-    const row = this.store.prepare('SELECT * FROM journals WHERE run = ? AND writer = ?').get(run, writer);
-    if (row === undefined) return undefined;
-    return {
-      id: Number(row.id),
-      run,
-      runId,
-      writer,
-      offset: Number(row.offset),
-      lines: Number(row.lines),
-      broken: Number(row.broken),
-      torn: row.torn === null ? null : Number(row.torn),
-      closed: row.closed === 1,
-      attempt: row.attempt === null ? null : String(row.attempt),
-      lastEventAt: row.last_event_at === null ? null : Number(row.last_event_at),
-      lastBeatAt: row.last_beat_at === null ? null : Number(row.last_beat_at),
-      series: new Map(),
-    };
-  }
-
   #newJournal(run: number, runId: string | null, writer: string): JournalState {
-    const { lastInsertRowid } = this.store
-      .prepare('INSERT INTO journals (run, writer, grown_at, grown_mono) VALUES (?, ?, ?, ?)')
-      .run(run, writer, this.#clock.now() / 1000, this.#clock.mono() / 1000);
     this.#changed = true;
-    return {
-      id: Number(lastInsertRowid),
-      run,
-      runId,
-      writer,
-      offset: 0,
-      lines: 0,
-      broken: 0,
-      torn: null,
-      closed: false,
-      attempt: null,
-      lastEventAt: null,
-      lastBeatAt: null,
-      series: new Map(),
-    };
+    return newJournal(this.store, this.#clock, run, runId, writer);
   }
 
   /** Applies one line. `place` is its plain offset. */
@@ -280,7 +218,8 @@ export class Batch {
       return;
     }
     try {
-      this.#rare(journal, place, event);
+      const reason = this.#rows.write(journal, place, event);
+      if (reason !== undefined) this.#breaks(journal, place, reason);
     } catch (error) {
       // One event that does not fit must not hold up its journal; what is wrong with the database itself must.
       if (!isOfTheEvent(error)) throw error;
@@ -301,7 +240,7 @@ export class Batch {
     this.#advanced.add(journal);
     this.#mend(journal);
     if (journal.run === 0) return;
-    this.#touched.add(journal.run);
+    this.#rows.touched.add(journal.run);
     if (!journal.writer.startsWith('edits-')) this.#alive.add(journal.run);
   }
 
@@ -329,7 +268,7 @@ export class Batch {
     this.store
       .prepare("UPDATE runs SET status = 'crashed', status_revision = ? WHERE num = ?")
       .run(this.revision, run);
-    this.#derive.add(run);
+    this.#rows.derive.add(run);
     this.#changed = true;
   }
 
@@ -380,331 +319,28 @@ export class Batch {
     return series;
   }
 
-  #rare(journal: JournalState, place: number, event: Event): void {
-    if (event.k === 'open') {
-      this.#open(journal, event);
-      return;
-    }
-    if (event.k === 'close') {
-      journal.closed = true;
-      this.store
-        .prepare('UPDATE journals SET closed = 1, dropped = ? WHERE id = ?')
-        .run(jsonOr(event.dropped), journal.id);
-      return;
-    }
-    if (event.k === 'warning') {
-      this.store
-        .prepare(
-          `INSERT OR IGNORE INTO warnings (run, ts, code, message, hint, writer, place, revision)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-        )
-        .run(
-          journal.run,
-          event.t,
-          event.code,
-          event.message,
-          textOr(event.hint),
-          journal.writer,
-          place,
-          this.revision,
-        );
-      return;
-    }
-    if (journal.run === 0) this.#ofProject(journal, place, event);
-    else this.#ofRun(journal, place, event);
-  }
-
-  #open(journal: JournalState, event: EventOf<'open'>): void {
-    journal.attempt = textOr(event.attempt);
-    this.store
-      .prepare(
-        `UPDATE journals SET role = ?, host = ?, user = ?, pid = ?, boot = ?, pidns = ?, started = ?, client = ?,
-          attempt = ?, rank = ?, local_rank = ?, world_size = ?, opened_at = ? WHERE id = ?`,
-      )
-      .run(
-        event.role,
-        event.host,
-        textOr(event.user),
-        integerOr(event.pid),
-        textOr(event.boot),
-        textOr(event.pidns),
-        integerOr(event.started),
-        event.client,
-        textOr(event.attempt),
-        integerOr(event.rank),
-        integerOr(event.local_rank),
-        integerOr(event.world_size),
-        event.t,
-        journal.id,
-      );
-    if (journal.run !== 0) this.#derive.add(journal.run);
-  }
-
-  #sawClock(clock: number): void {
-    if (!Number.isSafeInteger(clock)) throw new RangeError(`a clock out of range: ${clock}`);
-    this.#clockSeen = Math.max(this.#clockSeen, clock);
-  }
-
-  #ofProject(journal: JournalState, place: number, event: Event): void {
-    if (event.k === 'link') {
-      this.#sawClock(event.clock);
-      this.store
-        .prepare(
-          `INSERT INTO links (name, path, clock, writer, place) VALUES (?, ?, ?, ?, ?)
-           ON CONFLICT (name) DO UPDATE SET path = excluded.path, clock = excluded.clock, writer = excluded.writer,
-             place = excluded.place
-           WHERE (excluded.clock, excluded.writer, excluded.place) > (links.clock, links.writer, links.place)`,
-        )
-        .run(
-          event.name,
-          typeof event.path === 'string' ? event.path : null,
-          event.clock,
-          journal.writer,
-          place,
-        );
-    } else if (event.k === 'remove' || event.k === 'restore') {
-      this.#sawClock(event.clock);
-      this.store
-        .prepare(
-          `INSERT INTO tombstones (run, removed, clock, writer, place, t) VALUES (?, ?, ?, ?, ?, ?)
-           ON CONFLICT (run) DO UPDATE SET removed = excluded.removed, clock = excluded.clock,
-             writer = excluded.writer, place = excluded.place, t = excluded.t
-           WHERE (excluded.clock, excluded.writer, excluded.place)
-             > (tombstones.clock, tombstones.writer, tombstones.place)`,
-        )
-        .run(event.run, event.k === 'remove' ? 1 : 0, event.clock, journal.writer, place, event.t);
-      const row = this.store
-        .prepare(
-          `UPDATE runs SET removed = (SELECT removed FROM tombstones WHERE run = ?), revision = ? WHERE id = ?
-           RETURNING num`,
-        )
-        .get(event.run, this.revision, event.run);
-      if (row !== undefined) this.#touched.add(Number(row.num));
-    }
-  }
-
-  #ofRun(journal: JournalState, place: number, event: Event): void {
-    const { run, writer } = journal;
-    switch (event.k) {
-      case 'beat':
-        if (journal.lastBeatAt === null || event.t > journal.lastBeatAt) journal.lastBeatAt = event.t;
-        return;
-      case 'start':
-        for (const [key, value] of Object.entries(fieldsOf(event.tags))) {
-          this.#tag(run, key, String(value), event.t, writer, place);
-        }
-        this.#keep(journal, place, event);
-        return;
-      case 'resume':
-      case 'update':
-      case 'end':
-      case 'job':
-      case 'stop':
-        this.#keep(journal, place, event);
-        return;
-      case 'drift':
-        this.#keep(journal, place, event);
-        noted(this.#tags, run, TAG_CODE_CHANGED);
-        return;
-      case 'snapshot':
-        this.#snapshot(journal, place, event);
-        return;
-      case 'env':
-        this.#environment(journal, place, event);
-        return;
-      case 'param':
-        this.#param(journal, place, event);
-        return;
-      case 'tag':
-        this.#tag(run, event.key, event.value, event.t, writer, place);
-        return;
-      case 'edit':
-        this.#edit(journal, place, event);
-        return;
-      case 'artifact':
-        this.#artifact(journal, place, event);
-        return;
-      case 'c':
-        this.#consoleLine(journal, place, event);
-        return;
-      default:
-      // Links and removals count in the project's own journals only.
-    }
-  }
-
-  #keep(journal: JournalState, place: number, event: Event): void {
-    this.store
-      .prepare(
-        'INSERT OR IGNORE INTO kept_events (run, writer, place, t, kind, body) VALUES (?, ?, ?, ?, ?, ?)',
-      )
-      .run(journal.run, journal.writer, place, event.t, event.k, stringifyExactJson(event));
-    this.#derive.add(journal.run);
-  }
-
-  #snapshot(journal: JournalState, place: number, event: EventOf<'snapshot'>): void {
-    const { snapshot } = event;
-    this.store
-      .prepare(
-        `INSERT INTO snapshots (run, writer, t, place, sha, tree, base, store, repository, git_dir, body)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT (run, writer) DO UPDATE SET t = excluded.t, place = excluded.place, sha = excluded.sha,
-           tree = excluded.tree, base = excluded.base, store = excluded.store, repository = excluded.repository,
-           git_dir = excluded.git_dir, body = excluded.body
-         WHERE (excluded.t, excluded.place) > (snapshots.t, snapshots.place)`,
-      )
-      .run(
-        journal.run,
-        journal.writer,
-        event.t,
-        place,
-        // A clean workspace makes no commit: the code is that of HEAD.
-        textOr(snapshot.commit) ?? textOr(snapshot.base),
-        textOr(snapshot.tree),
-        textOr(snapshot.base),
-        textOr(snapshot.store),
-        textOr(snapshot.repository),
-        textOr(snapshot.git_dir),
-        stringifyExactJson(snapshot),
-      );
-    this.#derive.add(journal.run);
-    noted(this.#tags, journal.run, TAG_WORKSPACE_SNAPSHOT);
-  }
-
-  #environment(journal: JournalState, place: number, event: EventOf<'env'>): void {
-    const { changes } = this.store
-      .prepare(
-        `INSERT INTO environments (run, t, writer, place) VALUES (?, ?, ?, ?)
-         ON CONFLICT (run) DO UPDATE SET t = excluded.t, writer = excluded.writer, place = excluded.place
-         WHERE (excluded.t, excluded.writer, excluded.place)
-           > (environments.t, environments.writer, environments.place)`,
-      )
-      .run(journal.run, event.t, journal.writer, place);
-    if (changes === 0) return;
-    this.store
-      .prepare('UPDATE runs SET environment = ? WHERE num = ?')
-      .run(stringifyExactJson(event.environment), journal.run);
-  }
-
-  #param(journal: JournalState, place: number, event: EventOf<'param'>): void {
-    const key = event.key.toWellFormed();
-    const { changes } = this.store
-      .prepare(
-        `INSERT INTO params (run, key, value, t, writer, place, revision) VALUES (?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT (run, key) DO UPDATE SET value = excluded.value, t = excluded.t, writer = excluded.writer,
-           place = excluded.place, revision = excluded.revision
-         WHERE (excluded.t, excluded.writer, excluded.place) > (params.t, params.writer, params.place)`,
-      )
-      .run(journal.run, key, stringifyExactJson(event.value), event.t, journal.writer, place, this.revision);
-    if (changes > 0) noted(this.#families, journal.run, paramFamily(key));
-  }
-
-  #tag(run: number, rawKey: string, value: string, t: number, writer: string, place: number): void {
-    const key = rawKey.toWellFormed();
-    this.store
-      .prepare(
-        `INSERT INTO tag_facts (run, key, t, writer, place, value) VALUES (?, ?, ?, ?, ?, ?)
-         ON CONFLICT (run, key) DO UPDATE SET t = excluded.t, writer = excluded.writer, place = excluded.place,
-           value = excluded.value
-         WHERE (excluded.t, excluded.writer, excluded.place) > (tag_facts.t, tag_facts.writer, tag_facts.place)`,
-      )
-      .run(run, key, t, writer, place, value);
-    noted(this.#tags, run, key);
-  }
-
-  #edit(journal: JournalState, place: number, event: EventOf<'edit'>): void {
-    this.#sawClock(event.clock);
-    const key = event.field === 'tag' ? (textOr(event.key) ?? '').toWellFormed() : '';
-    this.store
-      .prepare(
-        `INSERT INTO edits (run, field, key, clock, writer, place, t, value) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT (run, field, key) DO UPDATE SET clock = excluded.clock, writer = excluded.writer,
-           place = excluded.place, t = excluded.t, value = excluded.value
-         WHERE (excluded.clock, excluded.writer, excluded.place) > (edits.clock, edits.writer, edits.place)`,
-      )
-      .run(
-        journal.run,
-        event.field,
-        key,
-        event.clock,
-        journal.writer,
-        place,
-        event.t,
-        JSON.stringify(event.value),
-      );
-    if (event.field === 'tag') noted(this.#tags, journal.run, key);
-    else this.#derive.add(journal.run);
-  }
-
-  #artifact(journal: JournalState, place: number, event: EventOf<'artifact'>): void {
-    // It becomes a path under blobs/: nothing but a hash may.
-    if (!/^[0-9a-f]{64}$/.test(event.sha256)) {
-      this.#breaks(journal, place, 'an artifact whose "sha256" is none');
-      return;
-    }
-    this.store
-      .prepare(
-        `INSERT OR IGNORE INTO artifacts (run, name, kind, type, created_at, sha256, size, files, mime, writer, place,
-          revision, inline) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      )
-      .run(
-        journal.run,
-        event.name.toWellFormed(),
-        textOr(event.kind),
-        event.type,
-        event.t,
-        event.sha256,
-        numberOr(event.size),
-        integerOr(event.files),
-        textOr(event.mime),
-        journal.writer,
-        place,
-        this.revision,
-        typeof event.inline === 'string' ? Buffer.from(event.inline, 'base64') : null,
-      );
-  }
-
-  #consoleLine(journal: JournalState, place: number, event: EventOf<'c'>): void {
-    const { run } = journal;
-    const attempt = textOr(event.a) ?? journal.attempt ?? '';
-    // Whole lines beat unfinished ones; then the greatest (time, writer, place), as everywhere.
-    this.store
-      .prepare(
-        `INSERT INTO console (run, attempt, stream, n, ts, partial, journal, place, text)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT (run, attempt, stream, n) DO UPDATE SET ts = excluded.ts, partial = excluded.partial,
-           journal = excluded.journal, place = excluded.place, text = excluded.text
-         WHERE (-excluded.partial, excluded.ts, (SELECT writer FROM journals WHERE id = excluded.journal), excluded.place)
-           > (-console.partial, console.ts, (SELECT writer FROM journals WHERE id = console.journal), console.place)`,
-      )
-      .run(run, attempt, event.o, event.n, event.t, event.p === true ? 1 : 0, journal.id, place, event.x);
-    const name = `${run} ${attempt} ${event.o}`;
-    const range = this.#console.get(name);
-    if (range === undefined) {
-      this.#console.set(name, { run, attempt, stream: event.o, n0: event.n, n1: event.n });
-    } else {
-      range.n0 = Math.min(range.n0, event.n);
-      range.n1 = Math.max(range.n1, event.n);
-    }
-  }
-
   /** Writes what gathered. Called once, by the applier. */
   finish(): Applied {
     if (this.#changed) {
       this.#writeSeries();
-      for (const [run, families] of this.#families) {
+      for (const [run, families] of this.#rows.families) {
         for (const family of families) flattenFamily(this.store, run, family);
       }
-      this.#writeJournals();
-      for (const run of this.#derive) deriveRun(this.store, run, this.revision, this.#alive.has(run));
+      writeJournals(this.store, this.#clock, this.#advanced);
+      for (const run of this.#rows.derive) deriveRun(this.store, run, this.revision, this.#alive.has(run));
       this.#touchRuns();
       // After the runs: Waddle's own tags are read off the run's snapshot and drift.
-      for (const [run, keys] of this.#tags) {
+      for (const [run, keys] of this.#rows.tags) {
         for (const key of keys) resolveTag(this.store, run, key, this.revision);
       }
-      for (const run of new Set([...this.#families.keys(), ...this.#derive, ...this.#tags.keys()])) {
+      for (const run of new Set([
+        ...this.#rows.families.keys(),
+        ...this.#rows.derive,
+        ...this.#rows.tags.keys(),
+      ])) {
         writeRunText(this.store, run);
       }
-      this.#writeConsoleChanges();
+      this.#rows.writeConsoleChanges();
       this.#writeMeta();
     }
     return {
@@ -749,32 +385,9 @@ export class Batch {
     return part;
   }
 
-  #writeJournals(): void {
-    // One that was sealed, and has grown since, is plain again.
-    const update = this.store.prepare(
-      `UPDATE journals SET sealed = 0, offset = ?, lines = ?, broken = ?, torn = ?, last_event_at = ?, last_beat_at = ?,
-        grown_at = ?, grown_mono = ? WHERE id = ?`,
-    );
-    const now = this.#clock.now() / 1000;
-    const mono = this.#clock.mono() / 1000;
-    for (const journal of this.#advanced) {
-      update.run(
-        journal.offset,
-        journal.lines,
-        journal.broken,
-        journal.torn,
-        journal.lastEventAt,
-        journal.lastBeatAt,
-        now,
-        mono,
-        journal.id,
-      );
-    }
-  }
-
   #touchRuns(): void {
-    for (const run of this.#touched) {
-      if (this.#derive.has(run)) continue;
+    for (const run of this.#rows.touched) {
+      if (this.#rows.derive.has(run)) continue;
       const judged = this.store.prepare('SELECT status, journal_status FROM runs WHERE num = ?').get(run);
       if (judged === undefined) continue;
       // New events of a run that was judged crashed undo that.
@@ -791,21 +404,13 @@ export class Batch {
     }
   }
 
-  #writeConsoleChanges(): void {
-    for (const { run, attempt, stream, n0, n1 } of this.#console.values()) {
-      this.store
-        .prepare(
-          'INSERT INTO console_changes (revision, run, attempt, stream, n0, n1) VALUES (?, ?, ?, ?, ?, ?)',
-        )
-        .run(this.revision, run, attempt, stream, n0, n1);
-    }
-  }
-
   #writeMeta(): void {
     const set = this.store.prepare('UPDATE meta SET value = ? WHERE key = ?');
     set.run(this.revision, 'revision');
-    if (this.#clockSeen > 0) {
-      this.store.prepare("UPDATE meta SET value = max(value, ?) WHERE key = 'clock'").run(this.#clockSeen);
+    if (this.#rows.clockSeen > 0) {
+      this.store
+        .prepare("UPDATE meta SET value = max(value, ?) WHERE key = 'clock'")
+        .run(this.#rows.clockSeen);
     }
     if (this.revision % 64 !== 0) return;
     const floor = this.revision - KEPT_REVISIONS;
@@ -825,10 +430,4 @@ function isOfTheEvent(error: unknown): error is Error {
   const { code, errcode } = error as { code?: unknown; errcode?: unknown };
   if (code === 'ERR_SQLITE_ERROR') return VALUE_ERRORS.includes(Number(errcode) & 0xff);
   return code === 'ERR_INVALID_ARG_VALUE' || code === 'ERR_INVALID_ARG_TYPE';
-}
-
-function noted(map: Map<number, Set<string>>, run: number, key: string): void {
-  const keys = map.get(run);
-  if (keys === undefined) map.set(run, new Set([key]));
-  else keys.add(key);
 }
