@@ -8,7 +8,7 @@ import { openObjects } from '../blobs/objects-place.ts';
 import { openDatabase } from '../postgres/database.ts';
 import { Intake } from '../postgres/intake.ts';
 import { Listener } from '../postgres/listener.ts';
-import { TeamJournals } from '../postgres/team-journals.ts';
+import { type ReceivedPieces, TeamJournals } from '../postgres/team-journals.ts';
 import { unpackPieces } from '../protocol/piece-frames.ts';
 import {
   type FromIntake,
@@ -39,10 +39,9 @@ const failed = (error: unknown): void => say({ kind: 'failed', error: tellError(
 function spaceOf(name: string) {
   const known = spaces.get(name);
   if (known !== undefined) return known;
-  const space = {
-    intake: new Intake({ database, listener, objects, space: name, failed }),
-    journals: new TeamJournals({ database, objects, space: name }),
-  };
+  const intake = new Intake({ database, listener, objects, space: name, failed });
+  const received = (pieces: ReceivedPieces) => intake.hand(pieces);
+  const space = { intake, journals: new TeamJournals({ database, objects, space: name, received }) };
   spaces.set(name, space);
   return space;
 }

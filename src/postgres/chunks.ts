@@ -41,10 +41,20 @@ export function blockOf(level: number): number {
   return level === 0 ? SAMPLES : BUCKETS * FAN_OUT ** level;
 }
 
+/** Bytes of a chunk that are kept at most: it is soon one with what comes next, and need not be read for that. */
+const KEPT_BYTES = 1024;
+
 /** A chunk of the block that is being filled, by where it begins. */
 interface Tail {
   seq0: number;
   count: number;
+  body?: Buffer | undefined;
+}
+
+/** A part of a statement, with `$1`, `$2`, … for its values. */
+export interface Part {
+  sql: string;
+  values: unknown[];
 }
 
 /** What came of one level of a series: rows by column. */
@@ -130,15 +140,18 @@ export class ChunkWriter {
   }
 
   /**
-   * Writes all that has gathered. What it remembers holds only if the transaction commits.
+   * What writes all that has gathered; its parts touch different rows. What it remembers holds only if they are carried out, and
+   * the transaction commits.
    * @param idOf a series' id in the database
    */
-  async write(session: Session, idOf: (series: number) => number): Promise<void> {
+  async gather(session: Session, idOf: (series: number) => number): Promise<Part[]> {
     const pending = [...this.#pending.values()];
     this.drop();
-    if (pending.length === 0) return;
+    if (pending.length === 0) return [];
     const runs = pending.flatMap((each) => this.#placed(each));
-    const merged = runs.flatMap((run) => run.before.map((tail) => ({ run, seq0: tail.seq0 })));
+    const merged = runs.flatMap((run) =>
+      run.before.filter(({ body }) => body === undefined).map((tail) => ({ run, seq0: tail.seq0 })),
+    );
     const bodies = await readBodies(
       session,
       merged.map(({ run, seq0 }) => ({ id: idOf(run.series), level: run.level, seq0 })),
@@ -149,20 +162,21 @@ export class ChunkWriter {
       if (index % 16 === 15) await setImmediate();
       const id = idOf(run.series);
       const pieces = run.before.map((tail) => {
-        const body = bodies.get(`${id}/${run.level}/${tail.seq0}`);
+        const body = tail.body ?? bodies.get(`${id}/${run.level}/${tail.seq0}`);
         if (body === undefined) throw new Error(`a chunk is gone: ${id}/${run.level}/${tail.seq0}`);
         return decodeColumns(body, tail.count);
       });
-      chunks.push(encodeRun(id, run, pieces));
+      const chunk = encodeRun(id, run, pieces);
+      if (chunk.body.length <= KEPT_BYTES) run.tail.body = chunk.body;
+      chunks.push(chunk);
     }
     const obsolete = runs.flatMap((run) =>
       run.before.slice(1).map(({ seq0 }) => ({ id: idOf(run.series), run, seq0 })),
     );
-    await removeChunks(
-      session,
-      obsolete.map(({ id, run, seq0 }) => ({ id, level: run.level, seq0 })),
-    );
-    await insertChunks(session, chunks);
+    return [
+      ...removals(obsolete.map(({ id, run, seq0 }) => ({ id, level: run.level, seq0 }))),
+      ...insertions(chunks),
+    ];
   }
 
   /** Cut at the blocks' boundaries, each with the chunks that become one with it. */
@@ -184,9 +198,10 @@ export class ChunkWriter {
         before.unshift(last);
         count += last.count;
       }
-      tails.push({ seq0: before[0]?.seq0 ?? seqs[from] ?? 0, count });
+      const tail: Tail = { seq0: before[0]?.seq0 ?? seqs[from] ?? 0, count };
+      tails.push(tail);
       this.#tails.set(key, tails);
-      runs.push({ series, level, before, columns: columns.map((column) => column.slice(from, to)) });
+      runs.push({ series, level, before, tail, columns: columns.map((column) => column.slice(from, to)) });
       from = to;
     }
     return runs;
@@ -197,6 +212,8 @@ interface Placed {
   series: number;
   level: number;
   before: Tail[];
+  /** What all of it becomes. */
+  tail: Tail;
   /** Of samples, with `seq` first. */
   columns: number[][];
 }
@@ -256,39 +273,42 @@ async function readBodies(session: Session, keys: readonly ChunkKey[]): Promise<
   return new Map(rows.map((row) => [`${row.series}/${row.level}/${row.seq0}`, row.body as Buffer]));
 }
 
-async function removeChunks(session: Session, keys: readonly ChunkKey[]): Promise<void> {
+function removals(keys: readonly ChunkKey[]): Part[] {
   const samples = keys.filter((key) => key.level === 0);
   const rollups = keys.filter((key) => key.level > 0);
+  const parts: Part[] = [];
   if (samples.length > 0) {
-    await session.change(
-      `DELETE FROM sample_chunks c USING unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS k (series, level, seq0)
+    parts.push({
+      sql: `DELETE FROM sample_chunks c USING unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS k (series, level, seq0)
        WHERE c.series = k.series AND c.seq0 = k.seq0`,
-      keyArrays(samples),
-    );
+      values: keyArrays(samples),
+    });
   }
   if (rollups.length > 0) {
-    await session.change(
-      `DELETE FROM rollup_chunks c USING unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS k (series, level, seq0)
+    parts.push({
+      sql: `DELETE FROM rollup_chunks c USING unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS k (series, level, seq0)
        WHERE c.series = k.series AND c.level = k.level AND c.seq0 = k.seq0`,
-      keyArrays(rollups),
-    );
+      values: keyArrays(rollups),
+    });
   }
+  return parts;
 }
 
 function keyArrays(keys: readonly ChunkKey[]): number[][] {
   return [keys.map((key) => key.id), keys.map((key) => key.level), keys.map((key) => key.seq0)];
 }
 
-async function insertChunks(session: Session, chunks: readonly Chunk[]): Promise<void> {
+function insertions(chunks: readonly Chunk[]): Part[] {
   const samples = chunks.filter((chunk) => chunk.level === 0);
   const rollups = chunks.filter((chunk) => chunk.level > 0);
+  const parts: Part[] = [];
   if (samples.length > 0) {
-    await session.change(
-      `INSERT INTO sample_chunks (series, seq0, count, step0, step1, body)
+    parts.push({
+      sql: `INSERT INTO sample_chunks (series, seq0, count, step0, step1, body)
        SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::float8[], $5::float8[], $6::bytea[])
        ON CONFLICT (series, seq0) DO UPDATE SET count = excluded.count, step0 = excluded.step0, step1 = excluded.step1,
          body = excluded.body`,
-      [
+      values: [
         samples.map((chunk) => chunk.series),
         samples.map((chunk) => chunk.seq0),
         samples.map((chunk) => chunk.count),
@@ -296,14 +316,14 @@ async function insertChunks(session: Session, chunks: readonly Chunk[]): Promise
         samples.map((chunk) => chunk.step1),
         samples.map((chunk) => chunk.body),
       ],
-    );
+    });
   }
   if (rollups.length > 0) {
-    await session.change(
-      `INSERT INTO rollup_chunks (series, level, seq0, seq1, count, body)
+    parts.push({
+      sql: `INSERT INTO rollup_chunks (series, level, seq0, seq1, count, body)
        SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[])
        ON CONFLICT (series, level, seq0) DO UPDATE SET seq1 = excluded.seq1, count = excluded.count, body = excluded.body`,
-      [
+      values: [
         rollups.map((chunk) => chunk.series),
         rollups.map((chunk) => chunk.level),
         rollups.map((chunk) => chunk.seq0),
@@ -311,6 +331,7 @@ async function insertChunks(session: Session, chunks: readonly Chunk[]): Promise
         rollups.map((chunk) => chunk.count),
         rollups.map((chunk) => chunk.body),
       ],
-    );
+    });
   }
+  return parts;
 }

@@ -12,6 +12,8 @@ export interface Session {
   rows(text: string, values?: readonly unknown[]): Promise<Row[]>;
   /** As `rows`, of a text that is the same each time: each connection prepares it once. It names its columns: `*` may become others. */
   prepared(text: string, values?: readonly unknown[]): Promise<Row[]>;
+  /** As `rows`, of a text that is put together, and is one of few: prepared where it comes often. */
+  often(text: string, values: readonly unknown[]): Promise<Row[]>;
   /** Rows that a statement touched. */
   change(text: string, values?: readonly unknown[]): Promise<number>;
 }
@@ -19,6 +21,13 @@ export interface Session {
 export interface DatabaseOptions {
   /** Connections at most; 10 without it. */
   connections?: number;
+}
+
+interface Beginning {
+  mode: 'write' | 'snapshot';
+  project: string | null;
+  /** Whole numbers of 32 bits. */
+  lock?: readonly [number, number];
 }
 
 /** Schema of what all spaces share. */
@@ -57,6 +66,24 @@ export class Database {
     mode: 'write' | 'snapshot' = 'write',
     project: string | null = null,
   ): Promise<T> {
+    return this.#transact(space, { mode, project }, (session) => work(session));
+  }
+
+  /** As `transaction`, under an advisory lock until its end; null where another has it. */
+  async locked<T>(
+    space: string,
+    lock: readonly [number, number],
+    work: (session: Session) => Promise<T>,
+  ): Promise<T | null> {
+    const beginning = { mode: 'write', project: null, lock } as const;
+    return this.#transact<T | null>(space, beginning, async (session, mine) => (mine ? work(session) : null));
+  }
+
+  async #transact<T>(
+    space: string | null,
+    { mode, project, lock }: Beginning,
+    work: (session: Session, mine: boolean) => Promise<T>,
+  ): Promise<T> {
     const client = await this.connect();
     let broken: Error | undefined;
     try {
@@ -66,8 +93,13 @@ export class Database {
       // No question takes long enough for compiling it to pay: that alone takes half a second.
       const settings = mode === 'write' ? '' : '; SET LOCAL jit = off';
       const narrow = project === null ? '' : `; SET LOCAL waddle.project = ${client.escapeLiteral(project)}`;
-      await client.query(`${begin}; SET LOCAL search_path TO ${path}${settings}${narrow}`);
-      const result = await work(sessionOf(client));
+      // A statement of its own, so that the ones that follow see what whoever had the lock has done.
+      const take = lock === undefined ? '' : `; SELECT pg_try_advisory_xact_lock(${lock.join(', ')}) AS mine`;
+      const begun = await client.query(
+        `${begin}; SET LOCAL search_path TO ${path}${settings}${narrow}${take}`,
+      );
+      const [locked] = lock === undefined ? [] : ((begun as unknown as { rows: Row[] }[]).at(-1)?.rows ?? []);
+      const result = await work(sessionOf(client, path), lock === undefined || locked?.mine === true);
       await client.query('COMMIT');
       return result;
     } catch (error) {
@@ -88,7 +120,7 @@ export class Database {
    */
   async ask(text: string, values: readonly unknown[]): Promise<Row[]> {
     try {
-      return (await this.pool.query<Row>({ name: nameOf(text), text, values: values as unknown[] })).rows;
+      return (await this.pool.query<Row>(preparedQuery('', text, values))).rows;
     } catch (error) {
       throw databaseError(error);
     }
@@ -212,22 +244,47 @@ export function lockNumber(...names: string[]): number {
   return createHash('sha256').update(names.join('\0')).digest().readInt32BE(0);
 }
 
+/** Statements that are prepared at most: each connection keeps a plan of each. */
+const MOST_PREPARED = 256;
+/** One of many texts is worth it once it has come so often. */
+const OFTEN = 3;
+/** Texts that are counted at most. */
+const MOST_COUNTED = 4096;
 const names = new Map<string, string>();
+const counts = new Map<string, number>();
 
-/** Of a statement that is prepared, by its text. There are few. */
-function nameOf(text: string): string {
-  let name = names.get(text);
+/** The query, as one that is prepared: under one name for a text and the schemas that its names are looked up in. */
+function preparedQuery(path: string, text: string, values: readonly unknown[]) {
+  const query = { text, values: values as unknown[] };
+  const key = `${path}\0${text}`;
+  let name = names.get(key);
   if (name === undefined) {
-    name = `waddle_${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
-    names.set(text, name);
+    if (names.size >= MOST_PREPARED) return query;
+    name = `waddle_${createHash('sha256').update(key).digest('hex').slice(0, 32)}`;
+    names.set(key, name);
   }
-  return name;
+  return { ...query, name };
 }
 
-function sessionOf(client: PoolClient): Session {
+function isOften(path: string, text: string): boolean {
+  const key = `${path}\0${text}`;
+  if (names.has(key)) return true;
+  if (counts.size > MOST_COUNTED) counts.clear();
+  const count = (counts.get(key) ?? 0) + 1;
+  counts.set(key, count);
+  return count >= OFTEN;
+}
+
+/** @param path the schemas that names are looked up in */
+function sessionOf(client: PoolClient, path: string): Session {
   return {
-    prepared: async (text, values = []) =>
-      (await client.query<Row>({ name: nameOf(text), text, values: values as unknown[] })).rows,
+    prepared: async (text, values = []) => (await client.query<Row>(preparedQuery(path, text, values))).rows,
+    often: async (text, values) =>
+      (
+        await client.query<Row>(
+          isOften(path, text) ? preparedQuery(path, text, values) : { text, values: [...values] },
+        )
+      ).rows,
     rows: async (text, values) => (await client.query<Row>(text, values as unknown[] | undefined)).rows,
     change: async (text, values) => (await client.query(text, values as unknown[] | undefined)).rowCount ?? 0,
   };

@@ -2,14 +2,19 @@
 import type { ObjectStore } from '../blobs/object-store.ts';
 import { WaddleError } from '../errors/waddle-error.ts';
 import { compactSegments } from './compact-segments.ts';
-import type { Database } from './database.ts';
+import { type Database, schemaName } from './database.ts';
+import { type Handed, HandedPieces } from './handed-pieces.ts';
 import type { Listener } from './listener.ts';
-import { TakeIn } from './take-in.ts';
-import { WORK_CHANNEL } from './team-journals.ts';
+import { TakeIn, type TakenIn } from './take-in.ts';
+import { type ReceivedPieces, WORK_CHANNEL } from './team-journals.ts';
 
 /** Milliseconds: where a notice got lost, and where there was trouble. */
 const LOOK_MS = 1000;
+/** What a collector receives it takes in itself. Others help with what has waited so long, in seconds. */
+const OTHERS_S = 2;
 const TIDY_MS = 60_000;
+/** Another takes it in at this moment. Milliseconds. */
+const BUSY_MS = 50;
 
 export interface IntakeOptions {
   database: Database;
@@ -25,11 +30,16 @@ export interface IntakeOptions {
 export class Intake {
   readonly #options: IntakeOptions;
   readonly #takeIn: TakeIn;
+  readonly #workSql: string;
+  /** Runs with something to take in, the first first. */
+  readonly #waiting = new Set<string>();
+  readonly #handed = new HandedPieces();
   readonly #running = new Set<string>();
   readonly #loops: Promise<void>[];
-  readonly #timer: NodeJS.Timeout;
+  readonly #timers: NodeJS.Timeout[];
   readonly #stopListening: () => void;
   #wake: (() => void)[] = [];
+  #looking = false;
   #closed = false;
 
   constructor(options: IntakeOptions) {
@@ -41,70 +51,101 @@ export class Intake {
       return bytes;
     };
     this.#takeIn = new TakeIn({ database, objects: { read } });
+    this.#workSql = `SELECT run FROM ${schemaName(space)}.work
+      WHERE retry_at <= now() AND since <= now() - $1 * interval '1 second' ORDER BY since LIMIT 100`;
     this.#stopListening = listener.on(WORK_CHANNEL, (payload) => {
-      if (payload === null || payload === space) this.#wakeAll();
+      if (payload === null || payload === space) void this.#look(0);
     });
     this.#loops = Array.from({ length: hands }, () => this.#loop());
-    this.#timer = setInterval(() => void this.tidy().catch(options.failed), TIDY_MS);
-    this.#timer.unref();
+    const look = setInterval(() => void this.#look(OTHERS_S), LOOK_MS);
+    const tidy = setInterval(() => void this.tidy().catch(options.failed), TIDY_MS);
+    this.#timers = [look, tidy];
+    for (const timer of this.#timers) timer.unref();
+    void this.#look(0);
   }
 
-  #wakeAll(): void {
-    const wake = this.#wake;
-    this.#wake = [];
-    for (const each of wake) each();
+  /** What this collector has just received, before others can know of it. */
+  hand(received: ReceivedPieces): void {
+    this.#handed.add(received);
+    this.#await(received.run);
+  }
+
+  #await(run: string): void {
+    this.#waiting.add(run);
+    this.#wake.shift()?.();
+  }
+
+  /** Looks for what has waited for so many seconds. */
+  async #look(seconds: number): Promise<void> {
+    // Whoever is busy with what it has looks for no more.
+    if (this.#looking || this.#closed || (seconds > 0 && this.#waiting.size > 0)) return;
+    this.#looking = true;
+    try {
+      for (const { run } of await this.#options.database.ask(this.#workSql, [seconds])) {
+        if (!this.#running.has(String(run))) this.#await(String(run));
+      }
+    } catch (error) {
+      // PostgreSQL is away, or the space is being made: what was received waits.
+      if (!(error instanceof WaddleError)) this.#options.failed(error);
+    } finally {
+      this.#looking = false;
+    }
   }
 
   async #loop(): Promise<void> {
     while (!this.#closed) {
-      let did = false;
+      const run = this.#next();
+      if (run === undefined) {
+        await new Promise<void>((wake) => this.#wake.push(wake));
+        continue;
+      }
       try {
-        did = await this.#next();
+        await this.#take(run);
       } catch (error) {
-        // PostgreSQL is away, or the space is being made: what was received waits.
         if (!(error instanceof WaddleError)) this.#options.failed(error);
       }
-      if (!did && !this.#closed) await this.#pause();
     }
   }
 
-  #pause(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, LOOK_MS);
-      this.#wake.push(() => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
-  }
-
-  /** Takes in a transaction's worth of one run; false where there is nothing to do. */
-  async #next(): Promise<boolean> {
-    const { database, space } = this.#options;
-    const waiting = await database.transaction(
-      space,
-      (session) => session.rows('SELECT run FROM work WHERE retry_at <= now() ORDER BY since LIMIT 100'),
-      'snapshot',
-    );
-    for (const row of waiting) {
-      const run = String(row.run);
+  #next(): string | undefined {
+    for (const run of this.#waiting) {
       if (this.#running.has(run)) continue;
-      this.#running.add(run);
-      try {
-        for (;;) {
-          const { state } = await this.#takeIn.run(space, run);
-          if (state === 'busy') break;
-          if (state === 'done' || this.#closed) return true;
-        }
-      } catch (error) {
-        if (error instanceof WaddleError) throw error;
-        await this.#postpone(run, error);
-        return true;
-      } finally {
-        this.#running.delete(run);
-      }
+      this.#waiting.delete(run);
+      return run;
     }
-    return false;
+    return undefined;
+  }
+
+  /** Takes in what there is of a run, unless another does. */
+  async #take(run: string): Promise<void> {
+    this.#running.add(run);
+    try {
+      for (;;) {
+        // All that came up to here is seen by what follows.
+        this.#waiting.delete(run);
+        const handed = this.#handed.take(run);
+        const state = await this.#takeOnce(run, handed);
+        if (state === 'busy') setTimeout(() => this.#await(run), BUSY_MS).unref();
+        if (state !== 'more' || this.#closed) return;
+        // What came meanwhile is about to be handed on, or another has received it and takes it in.
+        if (handed !== null && !this.#handed.has(run)) return;
+      }
+    } catch (error) {
+      this.#handed.forget(run);
+      if (error instanceof WaddleError) throw error;
+      await this.#postpone(run, error);
+    } finally {
+      this.#running.delete(run);
+      // What came meanwhile found both hands busy, or this one at the same run.
+      if (this.#waiting.has(run)) this.#wake.shift()?.();
+    }
+  }
+
+  async #takeOnce(run: string, handed: Handed | null): Promise<TakenIn['state']> {
+    const taken = await this.#takeIn.run(this.#options.space, run, handed);
+    if (taken.state === 'busy') this.#handed.forget(run);
+    else this.#handed.taken(run, taken.work, taken.state === 'done');
+    return taken.state;
   }
 
   /** Takes in what has come of a run, at once, unless another does. */
@@ -141,9 +182,9 @@ export class Intake {
 
   async close(): Promise<void> {
     this.#closed = true;
-    clearInterval(this.#timer);
+    for (const timer of this.#timers) clearInterval(timer);
     this.#stopListening();
-    this.#wakeAll();
+    for (const wake of this.#wake.splice(0)) wake();
     await Promise.all(this.#loops);
     this.#takeIn.close();
   }

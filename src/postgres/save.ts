@@ -1,32 +1,42 @@
+import type { Part } from './chunks.ts';
 import type { Row, Session } from './database.ts';
-import { isLocalRevision, type Scratch, type ScratchChanges, type TableChange } from './scratch.ts';
+import { LOCAL_REVISIONS, type Scratch, type ScratchChanges, type TableChange } from './scratch.ts';
 
 /** Revisions whose changes are kept for live clients, as in the store. */
 const KEPT_REVISIONS = 4096;
 /** Told on each commit that changed something: `<space> <revision>`. */
 export const CHANGED_CHANNEL = 'waddle_changed';
 
+/** Takes the next revision of the space; whoever takes one next waits for the end of the transaction. */
+const REVISION =
+  "UPDATE meta SET value = (value::bigint + 1)::text WHERE key = 'revision' RETURNING value::bigint AS value";
+const CLOCK = "UPDATE meta SET value = $1::text WHERE key = 'clock' AND value::bigint < $1::bigint";
+
 /**
- * Writes what a scratch changed, at the next revision of the space. From the taking of the revision to the commit no other
- * transaction of the space takes one: revisions are seen in their order. What needs no revision is written before.
- * @returns the revision
+ * Writes what a scratch changed, at the next revision of the space, and tells who listens. From the taking of the revision to the
+ * commit no other transaction of the space takes one: revisions are seen in their order. All of it is one statement, so that one
+ * round trip is all that they wait for.
+ * @param also what else is to be done in it, and returns rows
+ * @returns `also`: how many rows each of these returned
  */
 export async function saveChanges(
   session: Session,
   space: string,
   scratch: Scratch,
   { tables, clock }: ScratchChanges,
-): Promise<number> {
-  await scratch.chunks.write(session, (series) => scratch.idOf(series));
-  const revision = await nextRevision(session);
-  const statements: { sql: string; value: string }[] = [];
+  also: readonly Part[] = [],
+): Promise<{ revision: number; also: number[] }> {
+  const parts = [...also, ...(await scratch.chunks.gather(session, (series) => scratch.idOf(series)))];
   for (const change of tables) {
     const { table } = change;
     const range = table === 'changes' ? ['seq0', 'seq1'] : table === 'console_changes' ? ['n0', 'n1'] : null;
     if (range !== null) change.fresh = mergeRanges(change, range as [string, string]);
-    statements.push(...statementsOf(change, revision));
+    parts.push(...partsOf(change));
   }
-  await runTogether(session, statements);
+  if (clock > scratch.toldClock) parts.push({ sql: CLOCK, values: [clock] });
+  const saved = await runTogether(session, parts, also.length, space);
+  scratch.toldClock = clock;
+  const { revision } = saved;
   if (scratch.run === null) await applyTombstones(session, tables, revision);
   else if (tables.some(({ table, fresh }) => table === 'runs' && fresh.length > 0)) {
     // It may have been removed while it was being made.
@@ -35,32 +45,12 @@ export async function saveChanges(
       [scratch.num],
     );
   }
-  await finishRevision(session, space, revision, clock);
-  return revision;
+  await prune(session, revision);
+  return saved;
 }
 
-/** Takes the next revision of the space; whoever takes one next waits for the end of the transaction. */
-export async function nextRevision(session: Session): Promise<number> {
-  const [row] = await session.rows(
-    "UPDATE meta SET value = (value::bigint + 1)::text WHERE key = 'revision' RETURNING value",
-  );
-  return Number(row?.value);
-}
-
-/** Tells who listens, and prunes what no live client can ask for any more. */
-export async function finishRevision(
-  session: Session,
-  space: string,
-  revision: number,
-  clock = 0,
-): Promise<void> {
-  if (clock > 0) {
-    await session.change(
-      "UPDATE meta SET value = $1::text WHERE key = 'clock' AND value::bigint < $1::bigint",
-      [clock],
-    );
-  }
-  await session.rows('SELECT pg_notify($1, $2)', [CHANGED_CHANNEL, `${space} ${revision}`]);
+/** Of what no live client can ask for any more. */
+async function prune(session: Session, revision: number): Promise<void> {
   const floor = revision - KEPT_REVISIONS;
   if (revision % 64 !== 0 || floor <= 0) return;
   await session.change('DELETE FROM changes WHERE revision <= $1', [floor]);
@@ -83,61 +73,75 @@ function mergeRanges({ fresh, key }: TableChange, [low, high]: [string, string])
   return [...merged.values()];
 }
 
-function statementsOf(change: TableChange, revision: number): { sql: string; value: string }[] {
+/** A column of what is given: revisions of the scratch's own become the space's. */
+function given(name: string): string {
+  if (name !== 'revision' && name !== 'status_revision') return `x."${name}"`;
+  return `CASE WHEN x."${name}" > ${LOCAL_REVISIONS} THEN rev.value ELSE x."${name}" END`;
+}
+
+function partsOf(change: TableChange): Part[] {
   const { table, key, columns, fresh, changedColumns, changed, gone } = change;
   const names = (list: readonly string[]) => list.map((name) => `"${name}"`).join(', ');
-  const given = `json_populate_recordset(NULL::${table}, $::json)`;
-  const statements: { sql: string; value: string }[] = [];
+  const rows = `json_populate_recordset(NULL::${table}, $1::json)`;
+  const parts: Part[] = [];
   if (fresh.length > 0) {
     // A line of the console may be told again by another writer, and is then one of these.
     const others = columns.filter((name) => !key.includes(name));
     const update = others.map((name) => `"${name}" = excluded."${name}"`).join(', ');
     const conflict = table === 'artifacts' ? '' : ` (${names(key)})`;
     const rule = table === 'artifacts' || others.length === 0 ? 'NOTHING' : `UPDATE SET ${update}`;
-    statements.push({
-      sql: `INSERT INTO ${table} (${names(columns)}) SELECT ${names(columns)} FROM ${given} ON CONFLICT${conflict} DO ${rule}`,
-      value: toJson(fresh, revision),
+    parts.push({
+      sql: `INSERT INTO ${table} (${names(columns)}) SELECT ${columns.map(given).join(', ')} FROM rev, ${rows} x
+        ON CONFLICT${conflict} DO ${rule}`,
+      values: [JSON.stringify(fresh)],
     });
   }
   if (changed.length > 0) {
-    const update = changedColumns.map((name) => `"${name}" = x."${name}"`).join(', ');
-    statements.push({
-      sql: `UPDATE ${table} t SET ${update} FROM ${given} x WHERE ${sameKey(key)}`,
-      value: toJson(changed, revision),
+    const update = changedColumns.map((name) => `"${name}" = ${given(name)}`).join(', ');
+    parts.push({
+      sql: `UPDATE ${table} t SET ${update} FROM rev, ${rows} x WHERE ${sameKey(key)}`,
+      values: [JSON.stringify(changed)],
     });
   }
   if (gone.length > 0) {
-    statements.push({
-      sql: `DELETE FROM ${table} t USING ${given} x WHERE ${sameKey(key)}`,
-      value: toJson(gone, revision),
+    parts.push({
+      sql: `DELETE FROM ${table} t USING ${rows} x WHERE ${sameKey(key)}`,
+      values: [JSON.stringify(gone)],
     });
   }
-  return statements;
+  return parts;
 }
 
 function sameKey(key: readonly string[]): string {
   return key.map((name) => `t."${name}" = x."${name}"`).join(' AND ');
 }
 
-function toJson(rows: readonly Row[], revision: number): string {
-  return JSON.stringify(rows, (name, value: unknown) =>
-    (name === 'revision' || name === 'status_revision') && isLocalRevision(value) ? revision : value,
-  );
-}
-
 /** All in one statement, so that it costs one round trip. They touch different rows. */
 async function runTogether(
   session: Session,
-  statements: readonly { sql: string; value: string }[],
-): Promise<void> {
-  if (statements.length === 0) return;
-  const parts = statements.map(
-    ({ sql }, index) => `p${index} AS (${sql.replaceAll('$::', `$${index + 1}::`)})`,
+  parts: readonly Part[],
+  counted: number,
+  space: string,
+): Promise<{ revision: number; also: number[] }> {
+  const values: unknown[] = [CHANGED_CHANNEL, space];
+  const texts = parts.map((part, index) => {
+    const before = values.length;
+    values.push(...part.values);
+    return `p${index} AS (${part.sql.replaceAll(/\$(\d+)/g, (_, place: string) => `$${before + Number(place)}`)})`;
+  });
+  const counts = Array.from(
+    { length: counted },
+    (_, index) => `(SELECT count(*) FROM p${index}) AS n${index}`,
   );
-  await session.rows(
-    `WITH ${parts.join(', ')} SELECT 1`,
-    statements.map(({ value }) => value),
+  const [row] = await session.often(
+    `WITH rev AS (${REVISION}), ${texts.join(', ')}
+     SELECT ${['rev.value AS revision', "pg_notify($1, $2::text || ' ' || rev.value)", ...counts].join(', ')} FROM rev`,
+    values,
   );
+  return {
+    revision: Number(row?.revision),
+    also: Array.from({ length: counted }, (_, index) => Number(row?.[`n${index}`])),
+  };
 }
 
 /** What was removed or brought back is so in the runs too. */

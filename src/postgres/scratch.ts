@@ -18,7 +18,7 @@ import { decodeOpen, encodeOpen } from './open-buckets.ts';
 /** The run's number in its scratch. */
 const LOCAL_RUN = 1;
 /** Revisions in a scratch begin here: what bears one is of the present transaction, and gets the space's. */
-const LOCAL_REVISIONS = 2 ** 52;
+export const LOCAL_REVISIONS = 2 ** 52;
 
 interface Column {
   name: string;
@@ -77,7 +77,7 @@ export interface TableChange {
 }
 
 export interface ScratchChanges {
-  /** `revision` and `status_revision` of what is of this transaction are the scratch's (`isLocalRevision`). */
+  /** `revision` and `status_revision` of what is of this transaction are the scratch's (above `LOCAL_REVISIONS`). */
   tables: TableChange[];
   /** The greatest Lamport clock seen; 0 where none was. */
   clock: number;
@@ -97,6 +97,8 @@ export class Scratch {
   readonly chunks = new ChunkWriter();
   /** `runs.revision` in the database as of which the scratch holds all of the run; -1 where nobody may rely on it. */
   version = -1;
+  /** The clock that the database has been told. */
+  toldClock = 0;
   readonly #applier: Applier;
   readonly #columns = new Map<string, Column[]>();
   readonly #ids: Record<Numbered, Map<number, number>> = {
@@ -417,11 +419,6 @@ function leafText(name: string, text: string): string {
 
 function quoted(names: readonly string[]): string {
   return names.map((name) => `"${name}"`).join(', ');
-}
-
-/** Whether a revision is a scratch's. */
-export function isLocalRevision(revision: unknown): boolean {
-  return typeof revision === 'number' && revision > LOCAL_REVISIONS;
 }
 
 /** Chunks of the blocks that are being filled. */

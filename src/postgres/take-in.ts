@@ -8,7 +8,8 @@ import { parseLine } from '../events/line.ts';
 import type { Batch } from '../store/apply.ts';
 import type { ReaderClock } from '../store/journal-state.ts';
 import { cleanEvent } from './clean-event.ts';
-import { type Database, LOCK, lockNumber, type Session } from './database.ts';
+import { type Database, LOCK, lockNumber, type Row, type Session } from './database.ts';
+import type { Handed, WorkMark } from './handed-pieces.ts';
 import { saveChanges } from './save.ts';
 import { Scratch } from './scratch.ts';
 import { readSegments, type Segment, type SegmentObjects } from './segments.ts';
@@ -27,8 +28,21 @@ export interface TakeInOptions {
   transactionBytes?: number;
 }
 
-/** `busy`: another takes it in. `more`: there is more of it to take in. `done`: there was nothing more at the time. */
-export type TakenIn = { state: 'busy' | 'more' | 'done'; samples: number; revision: number | null };
+/**
+ * `busy`: another takes it in. `more`: there is more of it to take in. `done`: there was nothing more at the time, and its row in
+ * `work` is gone. `work`: that row as far as it was taken in; null where there was none.
+ */
+export interface TakenIn {
+  state: 'busy' | 'more' | 'done';
+  samples: number;
+  revision: number | null;
+  work: WorkMark | null;
+}
+
+/** Where a run stands. One row. */
+const STATE = `SELECT w.since::text AS since, w.version, r.num, r.revision FROM (SELECT $1::text AS run) k
+  LEFT JOIN work w ON w.run = k.run LEFT JOIN runs r ON r.id = k.run`;
+const DONE = 'DELETE FROM work WHERE run = $1 AND version = $2 RETURNING run';
 
 /**
  * Both of a collector's clocks are the wall clock: what one collector wrote another reads, and their monotonic clocks have
@@ -50,62 +64,44 @@ export class TakeIn {
     this.#most = transactionBytes;
   }
 
-  /** One transaction's worth of a run, or with '' of the project's own journals. */
-  async run(space: string, run: string): Promise<TakenIn> {
-    return this.#change(space, run, async (session, scratch) => {
-      const { segments, more } = await readSegments(
-        session,
-        this.#objects,
-        run,
-        scratch.offsets(),
-        this.#most,
-      );
-      if (segments.length === 0) return { work: [], more: false };
-      await prepareConsole(session, scratch, segments);
-      return { work: stretchesOf(scratch.run, segments), more };
-    });
-  }
-
-  async #change(
-    space: string,
-    run: string,
-    look: (
-      session: Session,
-      scratch: Scratch,
-    ) => Promise<{ work: ((batch: Batch) => void)[]; more: boolean }>,
-  ): Promise<TakenIn> {
+  /**
+   * One transaction's worth of a run, or with '' of the project's own journals.
+   * @param handed what of it is here already
+   */
+  async run(space: string, run: string, handed: Handed | null = null): Promise<TakenIn> {
     const name = `${space}/${run}`;
     let scratch: Scratch | undefined;
     try {
-      const taken = await this.#database.transaction(space, async (session): Promise<TakenIn> => {
-        const [locked] = await session.rows('SELECT pg_try_advisory_xact_lock($1, $2) AS mine', [
-          LOCK.run,
-          lockNumber(space, run),
-        ]);
-        if (locked?.mine !== true) return { state: 'busy', samples: 0, revision: null };
-        const [waiting] = await session.rows('SELECT version FROM work WHERE run = $1', [run]);
-        scratch = await this.#scratch(session, name, run);
-        const { work, more } = await look(session, scratch);
-        let samples = 0;
-        let revision: number | null = null;
-        if (work.length > 0) {
-          const { taken, changes } = await scratch.apply(session, work);
+      const lock = [LOCK.run, lockNumber(space, run)] as const;
+      const taken = await this.#database.locked(space, lock, async (session): Promise<TakenIn> => {
+        const [state] = await session.prepared(STATE, [run]);
+        if (state === undefined) throw new Error('PostgreSQL gave no row');
+        const waiting = state.since === null ? null : markOf(state);
+        scratch = await this.#scratch(session, name, run, state);
+        const { segments, to } =
+          segmentsOf(scratch, handed, waiting) ?? (await this.#received(session, run, scratch, waiting));
+        const more = waiting !== null && to < waiting.version;
+        // What comes meanwhile makes the row a later one, and stays.
+        const done = waiting === null || more ? [] : [{ sql: DONE, values: [run, waiting.version] }];
+        let [samples, revision, gone]: [number, number | null, boolean] = [0, null, false];
+        if (segments.length > 0) {
+          await prepareConsole(session, scratch, segments);
+          const { taken, changes } = await scratch.apply(session, stretchesOf(scratch.run, segments));
           samples = taken.samples;
           if (changes.tables.length > 0) {
-            revision = await saveChanges(session, space, scratch, changes);
-            if (samples > 0) {
-              await session.change('UPDATE waddle.spaces SET samples = samples + $1 WHERE name = $2', [
-                samples,
-                space,
-              ]);
-            }
+            const saved = await saveChanges(session, space, scratch, changes, done);
+            revision = saved.revision;
+            gone = saved.also.every((rows) => rows > 0);
           }
         }
-        if (!more && waiting !== undefined) {
-          await session.change('DELETE FROM work WHERE run = $1 AND version = $2', [run, waiting.version]);
+        if (revision === null) {
+          for (const { sql, values } of done) gone = (await session.prepared(sql, values)).length > 0;
         }
-        return { state: more ? 'more' : 'done', samples, revision };
+        const finished = waiting === null || (done.length > 0 && gone);
+        const work = waiting === null ? null : { since: waiting.since, version: more ? to : waiting.version };
+        return { state: finished ? 'done' : 'more', samples, revision, work };
       });
+      if (taken === null) return { state: 'busy', samples: 0, revision: null, work: null };
       if (scratch !== undefined) this.#keep(name, scratch, taken.revision);
       return taken;
     } catch (error) {
@@ -115,8 +111,20 @@ export class TakeIn {
     }
   }
 
+  /** What was received of a run and is not taken in, a transaction's worth of it. */
+  async #received(
+    session: Session,
+    run: string,
+    scratch: Scratch,
+    waiting: WorkMark | null,
+  ): Promise<{ segments: Segment[]; to: number }> {
+    const offsets = scratch.offsets();
+    const { segments, more } = await readSegments(session, this.#objects, run, offsets, this.#most);
+    return { segments, to: more ? -1 : (waiting?.version ?? 0) };
+  }
+
   /** One that is known to hold what the database has; taken out of the kept ones until the transaction is over. */
-  async #scratch(session: Session, name: string, run: string): Promise<Scratch> {
+  async #scratch(session: Session, name: string, run: string, row: Row): Promise<Scratch> {
     const kept = this.#scratches.get(name);
     this.#scratches.delete(name);
     if (run === '') {
@@ -124,15 +132,14 @@ export class TakeIn {
       await scratch.load(session);
       return scratch;
     }
-    const [row] = await session.rows('SELECT num, revision FROM runs WHERE id = $1', [run]);
     if (kept !== undefined) {
-      if (row !== undefined && kept.version === Number(row.revision)) return kept;
+      if (row.num !== null && kept.version === Number(row.revision)) return kept;
       kept.close();
     }
-    const num = row?.num ?? (await session.rows("SELECT nextval('run_numbers') AS num"))[0]?.num;
+    const num = row.num ?? (await session.rows("SELECT nextval('run_numbers') AS num"))[0]?.num;
     const scratch = new Scratch(run, Number(num), CLOCK);
     await scratch.load(session);
-    scratch.version = Number(row?.revision ?? -1);
+    scratch.version = Number(row.revision ?? -1);
     return scratch;
   }
 
@@ -157,6 +164,28 @@ export class TakeIn {
     for (const scratch of this.#scratches.values()) scratch.close();
     this.#scratches.clear();
   }
+}
+
+function markOf(row: Row): WorkMark {
+  return { since: String(row.since), version: Number(row.version) };
+}
+
+/** What was handed on, where it goes on from where the run stands; else null. */
+function segmentsOf(
+  scratch: Scratch,
+  handed: Handed | null,
+  waiting: WorkMark | null,
+): { segments: Segment[]; to: number } | null {
+  if (handed === null || waiting === null || scratch.run === null) return null;
+  if (handed.since !== waiting.since || handed.to > waiting.version) return null;
+  const offsets = scratch.offsets();
+  const segments: Segment[] = [];
+  for (const { writer, at, bytes } of handed.pieces) {
+    if (at !== (offsets.get(writer) ?? 0)) return null;
+    offsets.set(writer, at + bytes.length);
+    segments.push({ writer, at, bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) });
+  }
+  return { segments, to: handed.to };
 }
 
 function* linesOf({ at, bytes }: Segment, from: number): Generator<{ start: number; text: string }> {
