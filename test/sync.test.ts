@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ended, freePort, Sandbox, until, WADDLE } from './support/sandbox.ts';
@@ -105,6 +105,10 @@ test('a run with secrets is redacted as a copy, which is pushed in its place', (
     'lib/keys.py',
     `# one\nkey = "${key}"\npem = '''${begin}\n${body}\n-----END ${'PRIVATE'} KEY-----'''\n`,
   );
+  writeFileSync(join(here.folder, 'old.txt'), Buffer.from(`café ${key}\n`, 'latin1'));
+  // In the commit that the run begins from too.
+  here.git('add', 'lib');
+  here.git('commit', '-qm', 'keys');
   here.write(
     'train.py',
     [
@@ -113,7 +117,8 @@ test('a run with secrets is redacted as a copy, which is pushed in its place', (
       'run = waddle.init()',
       `run.log_param("optimizer", {"lr": 0.1, "api_key": "${password}"})`,
       'for step in range(30): run.log({"loss": 1 / (step + 3)}, step=step)',
-      `print("token ${token} is used")`,
+      // More than a push would tell of.
+      `for _ in range(120): print("token ${token} is used")`,
       'print(keys.pem)',
       'print("done")',
     ].join('\n'),
@@ -158,6 +163,7 @@ test('a run with secrets is redacted as a copy, which is pushed in its place', (
   );
   expect(code.join('')).toContain('# one\nkey = "[redacted]"');
   expect(code.join('')).toContain('print("done")');
+  expect(readFileSync(join(there.folder, 'code/old.txt'), 'latin1')).toBe('café [redacted]\n');
   for (const secret of [key, token, password, body]) {
     for (const text of [page, printed, ...code]) expect(text).not.toContain(secret);
   }

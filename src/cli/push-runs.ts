@@ -5,6 +5,9 @@ import type { Removal, Space } from '../sync/space.ts';
 import { type TransferProgress, type TransferReport, transfer } from '../sync/transfer.ts';
 import { planTransfer } from './sync-plan.ts';
 
+/** After so many finds the rest is not worth the wait. */
+const ENOUGH_SECRETS = 100;
+
 export interface PushOptions {
   own: FolderSpace;
   remote: Space;
@@ -42,7 +45,7 @@ export async function pushRuns(options: PushOptions): Promise<Pushed> {
   const result: Pushed = { looked: runs.length, report: null, secrets: [], removedThere };
   if (changed.length > 0 && options.allowSecrets !== true) {
     const { scanForSecrets } = await import('../sync/secret-scan.ts');
-    result.secrets = await scanForSecrets({ own, remote, runs: changed });
+    result.secrets = await scanForSecrets({ own, remote, runs: changed, enough: ENOUGH_SECRETS });
     if (result.secrets.length > 0) return result;
   }
   if (options.dryRun === true) {

@@ -70,7 +70,7 @@ export async function redactRun(options: {
   } finally {
     rmSync(temporary, { recursive: true, force: true });
   }
-  const [left] = await scanForSecrets({ own, remote: null, runs: [id] });
+  const [left] = await scanForSecrets({ own, remote: null, runs: [id], enough: 1 });
   if (left === undefined) return { id, secrets };
   rmSync(folder, { recursive: true, force: true });
   throw new WaddleError(
@@ -123,8 +123,10 @@ async function changeOf(options: {
   };
 }
 
+/** All else in the file stays as it is, in whatever encoding. */
 function redactFile(content: Buffer): Buffer {
-  return Buffer.from(redactText(content.toString('utf8')));
+  const encoding = Buffer.from(content.toString('utf8')).equals(content) ? 'utf8' : 'latin1';
+  return Buffer.from(redactText(content.toString(encoding)), encoding);
 }
 
 /** The record of other trees: a commit of Waddle's own, which is made again from it as ever. */
@@ -134,14 +136,13 @@ function cleanSnapshot(event: EventOf<'snapshot'>, trees: ReadonlyMap<string, st
     const clean = trees.get(each.tree);
     return clean === undefined ? each : { ...each, tree: clean, commit: null };
   });
+  const base = snapshot.base_tree ?? '';
+  const rest = { ...snapshot, nested, ...(trees.has(base) ? { base_tree: trees.get(base) ?? null } : {}) };
   const tree = trees.get(snapshot.tree ?? '');
-  if (tree === undefined) return { ...event, snapshot: { ...snapshot, nested } };
+  if (tree === undefined) return { ...event, snapshot: rest };
   const content =
     snapshot.commit_object?.replace(/^tree [0-9a-f]+/, `tree ${tree}`) ??
     commitContent({ tree, parent: snapshot.base ?? null, time: Math.floor(event.t) });
   const commit = commitId(content, tree.length === 64 ? 'sha256' : 'sha1');
-  return {
-    ...event,
-    snapshot: { ...snapshot, nested, tree, commit, commit_object: content, dirty: true },
-  };
+  return { ...event, snapshot: { ...rest, tree, commit, commit_object: content, dirty: true } };
 }

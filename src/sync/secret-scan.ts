@@ -22,8 +22,6 @@ export interface SecretFind {
 const MAX_FILE_BYTES = 1024 * 1024;
 /** Bytes of files that git hands over at a time. */
 const BATCH_BYTES = 16 * 1024 * 1024;
-/** After so many finds the rest is not worth the wait. */
-const ENOUGH = 100;
 const RUNS_AT_ONCE = 200;
 
 /** Everything of these runs that the remote does not have yet. */
@@ -32,34 +30,39 @@ export async function scanForSecrets(options: {
   /** Null: what any remote may have is looked through too. */
   remote: Pick<Space, 'states' | 'missingTrees'> | null;
   runs: readonly string[];
+  /** Who only tells of them: the first ones are worth the wait. */
+  enough?: number;
 }): Promise<SecretFind[]> {
-  const { own, runs } = options;
+  const { own, runs, enough = Number.POSITIVE_INFINITY } = options;
   const remote = options.remote ?? NOWHERE;
   const finds: SecretFind[] = [];
   const seen = new Set<string>();
-  for (let at = 0; at < runs.length && finds.length < ENOUGH; at += RUNS_AT_ONCE) {
+  for (let at = 0; at < runs.length && finds.length < enough; at += RUNS_AT_ONCE) {
     const batch = runs.slice(at, at + RUNS_AT_ONCE);
     const [here, there] = await Promise.all([own.states(batch), remote.states(batch)]);
     for (const [run, state] of here) {
-      scanJournals(own, run, state, there.get(run), finds);
-      await scanCode({ own, remote, run, state, target: there.get(run), finds, seen });
-      if (finds.length >= ENOUGH) break;
+      const target = there.get(run);
+      scanJournals({ own, run, state, target, finds, enough });
+      await scanCode({ own, remote, run, state, target, finds, enough, seen });
+      if (finds.length >= enough) break;
     }
   }
   return finds;
 }
 
-function scanJournals(
-  own: FolderSpace,
-  run: string,
-  state: RunState,
-  target: RunState | undefined,
-  finds: SecretFind[],
-): void {
+function scanJournals(options: {
+  own: FolderSpace;
+  run: string;
+  state: RunState;
+  target: RunState | undefined;
+  finds: SecretFind[];
+  enough: number;
+}): void {
+  const { own, run, state, target, finds, enough } = options;
   for (const writer of state.journals.keys()) {
     for (const bytes of own.journals.text(run, writer, target?.journals.get(writer)?.length ?? 0)) {
       scanLines(run, bytes, finds);
-      if (finds.length >= ENOUGH) return;
+      if (finds.length >= enough) return;
     }
   }
 }
@@ -127,9 +130,10 @@ async function scanCode(options: {
   state: RunState;
   target: RunState | undefined;
   finds: SecretFind[];
+  enough: number;
   seen: Set<string>;
 }): Promise<void> {
-  const { own, remote, run, state, target, finds, seen } = options;
+  const { own, remote, run, state, target, finds, enough, seen } = options;
   const there = new Set(target?.trees);
   const trees = state.trees.filter((tree) => !there.has(tree) && !seen.has(tree));
   if (trees.length === 0) return;
@@ -140,7 +144,7 @@ async function scanCode(options: {
     const gitDir = places.get(tree);
     if (gitDir === undefined) continue;
     const known = [...bases, ...seen].filter((each) => each !== tree && each.length === tree.length);
-    await scanTree({ env: own.env, gitDir, run, tree, known, finds, seen });
+    await scanTree({ env: own.env, gitDir, run, tree, known, finds, enough, seen });
   }
 }
 
@@ -152,9 +156,10 @@ async function scanTree(options: {
   /** Trees that the remote has, or that were looked through. */
   known: readonly string[];
   finds: SecretFind[];
+  enough: number;
   seen: Set<string>;
 }): Promise<void> {
-  const { env, gitDir, run, tree, known, finds, seen } = options;
+  const { env, gitDir, run, tree, known, finds, enough, seen } = options;
   const git = { env, cwd: gitDir, gitDir };
   const asked = [tree, ...known.map((each) => `^${each}`)].map((line) => `${line}\n`).join('');
   const listed = await runGit(git, ['rev-list', '--objects', '--ignore-missing', '--stdin'], asked);
@@ -185,7 +190,7 @@ async function scanTree(options: {
     batch.push(id);
     bytes += Number(size);
     if (bytes > BATCH_BYTES) await flush();
-    if (finds.length >= ENOUGH) return;
+    if (finds.length >= enough) return;
   }
   await flush();
 }
