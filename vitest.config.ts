@@ -14,6 +14,6 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     retry: inCi ? 1 : 0,
-    reporters: inCi ? ['default', './test/support/ci-report.ts'] : ['default'],
+    reporters: ['default', './test/support/last-lines.ts'],
   },
 });

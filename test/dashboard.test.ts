@@ -150,7 +150,7 @@ describe.skipIf('missing' in found)('the page in a real browser', { retry: 1 }, 
 
   it('tells the values at the pointer in the rail, keeps colours, and is told of a new metric', async () => {
     const job = (end: string) =>
-      `import time, waddle\nfor step in range(20):\n    waddle.log({"loss": step}, step=step)\n${end}`;
+      `import os, time, waddle\nfor step in range(20):\n    waddle.log({"loss": step}, step=step)\n${end}`;
     runFinished('alpha', job(''));
     await serve();
     await page.goto(url());
@@ -165,12 +165,15 @@ describe.skipIf('missing' in found)('the page in a real browser', { retry: 1 }, 
     await page.mouse.move(10, 400);
     await page.getByRole('columnheader', { name: 'Age' }).waitFor();
 
-    const waits = job('time.sleep(4)\nwaddle.log({"late/one": 1}, step=20)\ntime.sleep(60)\n');
+    const waits = job(
+      'while not os.path.exists("late"): time.sleep(0.02)\nwaddle.log({"late/one": 1}, step=20)\ntime.sleep(60)\n',
+    );
     box.write('job.py', waits);
     const running = box.start(WADDLE, ['run', '--name', 'beta', '--', 'python3', 'job.py']);
     await page.getByRole('link', { name: 'beta' }).waitFor();
     const asked = () => requests.filter((one) => one.includes('/api/keys')).length;
     await until(async () => (await drawnEnd('loss')) >= 19, 'the run is drawn');
+    box.write('late', '');
     await page.locator('[data-metric="late/one"]').waitFor({ timeout: 20_000 });
     // Of all runs and of those charted: at first, for the new run, soon after it, and for the new metric.
     expect(asked()).toBeLessThanOrEqual(10);

@@ -6,9 +6,9 @@ import { stringifyExactJson } from '../events/line.ts';
 import { answerNow } from '../store/answer-now.ts';
 import { openStore, type Store } from '../store/open.ts';
 import { flattenFamily, paramFamily } from '../store/params.ts';
-import type { Question } from '../store/question.ts';
+import type { Ask, Question } from '../store/question.ts';
 import { writeRunText } from '../store/run-text.ts';
-import { newSeries, summariseMetric, writeSamples } from '../store/series.ts';
+import { FAN_OUT, newSeries, summariseMetric, writeSamples } from '../store/series.ts';
 
 export interface TemporaryStore {
   store: Store;
@@ -46,6 +46,45 @@ export const isLocal = () => answerer.answer === answerNow;
 
 export function ask<T>(store: Pick<Store, 'db' | 'path'>, question: Question<T>): T {
   return answerer.answer(store, question);
+}
+
+/** What a question has asked for. */
+export interface Asked {
+  /** The SQL of its SELECTs. */
+  sql: Set<string>;
+  /** Rows that it was told. */
+  rows: number;
+  /** Samples that it was told, or that lie under no bucket of what it was told. */
+  samples: number;
+  /** Stored buckets that hold what it was told of: what was read to make a chart's columns. */
+  buckets: number;
+}
+
+/** Passes on what a question asks and is told, and counts it. */
+export function* counted<T>(question: Question<T>, asked: Asked): Question<T> {
+  let step = question.next();
+  while (step.done !== true) {
+    const told = yield step.value;
+    count(step.value, told, asked);
+    step = question.next(told);
+  }
+  return step.value;
+}
+
+function count(ask: Ask, told: unknown, asked: Asked): void {
+  if (ask.kind === 'rows') {
+    asked.sql.add(ask.sql);
+    asked.rows += (told as unknown[]).length;
+  } else if (ask.kind === 'samples') {
+    for (const { from, to } of ask.ranges) asked.samples += to - from;
+  } else if (ask.kind === 'cover') {
+    for (const { level, from, to } of ask.parts) {
+      if (level === 0) asked.samples += to - from;
+      else asked.buckets += Math.ceil((to - from) / FAN_OUT ** level);
+    }
+  } else if (ask.kind === 'several') {
+    for (const [index, each] of ask.asks.entries()) count(each, (told as unknown[])[index], asked);
+  }
 }
 
 /** One sample: step, value, and its time in milliseconds after the series' first. */

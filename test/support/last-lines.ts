@@ -1,7 +1,7 @@
-/** What a reader of a CI log looks for, a line each, after everything else: the tests that failed, and those that needed a second try. */
+/** What a reader of a long log looks for, a line each, after everything else: the tests that failed, and those that needed a second try. */
 import type { Reporter, TestCase, TestModule } from 'vitest/node';
 
-export default class CiReport implements Reporter {
+export default class LastLines implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
     const lines: string[] = [];
     for (const module of modules) {
