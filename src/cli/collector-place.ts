@@ -1,8 +1,8 @@
 /** Where a team's collectors keep things: `--database` and `--blobs`, else WADDLE_DATABASE and WADDLE_BLOBS. */
-import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { ObjectsPlace } from '../blobs/objects-place.ts';
 import { WaddleError } from '../errors/waddle-error.ts';
+import { ensureFolder } from '../journal/folder.ts';
 import type { Context } from './context.ts';
 
 /** Null where there is no database: the collector keeps files. @throws WaddleError `blobs-missing`, `blobs-invalid` */
@@ -40,6 +40,6 @@ export async function teamOf(
     return { database, objects: { s3: flags.direct === false ? { ...options, direct: false } : options } };
   }
   const folder = resolve(context.cwd, blobs.replace(/^file:\/\//, ''));
-  mkdirSync(folder, { recursive: true });
+  ensureFolder(folder);
   return { database, objects: { folder } };
 }

@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { isSystemError, WaddleError } from '../errors/waddle-error.ts';
+import { ensureFolder } from '../journal/folder.ts';
 import { identityOf, judgeLife, type ProcessIdentity } from '../journal/process-identity.ts';
 import { inert } from './inert.ts';
 
@@ -29,7 +30,7 @@ export async function fillNewFolder<T>(target: string, work: (folder: string) =>
   const exists = lstatSync(target, { throwIfNoEntry: false }) !== undefined;
   const place = exists ? target : dirname(target);
   try {
-    if (!exists) mkdirSync(place, { recursive: true });
+    if (!exists) ensureFolder(place);
     removeAbandoned(place);
     if (exists && readdirSync(target).length > 0) throw notEmpty(target);
   } catch (error) {

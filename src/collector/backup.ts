@@ -24,6 +24,7 @@ import {
 import { dirname, join, relative, sep } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { isSystemError, WaddleError } from '../errors/waddle-error.ts';
+import { ensureFolder } from '../journal/folder.ts';
 import { isCollectorFolder, lockFolder, REGISTRY_FILE } from './folder-backend.ts';
 
 export interface BackupReport {
@@ -83,7 +84,7 @@ export function beginBackup(target: string): void {
       'Name an empty folder, or an earlier backup.',
     );
   }
-  mkdirSync(target, { recursive: true, mode: 0o700 });
+  ensureFolder(target, 0o700);
   if (!existsSync(mark))
     writeDurably(mark, `${JSON.stringify({ app: 'waddle', format: FORMAT, whole: false })}\n`);
 }
@@ -213,7 +214,7 @@ export async function restoreCollector(backup: string, folder: string): Promise<
       'Take an older backup; or restore by copying the folder, and push again from whoever has the runs.',
     );
   }
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  ensureFolder(folder, 0o700);
   const unlock = lockFolder(folder);
   try {
     const report: BackupReport = { spaces: 0, files: 0, kept: 0, bytes: 0 };

@@ -1,8 +1,9 @@
 /** Spaces in a folder: `<folder>/spaces/<name>/` is a project folder of its own, `<folder>/collector.sqlite` the registry. */
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { isSystemError, WaddleError, whyUnwritable } from '../errors/waddle-error.ts';
+import { ensureFolder } from '../journal/folder.ts';
 import { layoutOf } from '../journal/layout.ts';
 import type { Backend, Doors } from './backend.ts';
 import { openFileRegistry } from './file-registry.ts';
@@ -36,7 +37,7 @@ export function makeCollectorFolder(folder: string): void {
     );
   }
   try {
-    mkdirSync(join(folder, 'spaces'), { recursive: true });
+    ensureFolder(join(folder, 'spaces'));
     writeFileSync(join(folder, '.gitignore'), '# A collector of Waddle: nothing in here is for git.\n*\n', {
       flag: 'wx',
     });

@@ -33,9 +33,9 @@ export function isSystemError(error: unknown, ...codes: string[]): error is Node
 
 /** In words, why the system did not let something be written or made. */
 export function whyUnwritable(error: unknown): string {
-  // Making folders with those above them, Node says of a read-only disk that something is missing.
-  const made = isSystemError(error, 'ENOENT') && error.syscall === 'mkdir';
-  if (made || isSystemError(error, 'EROFS')) return 'the file system is read-only';
+  // Of a folder's own place, which is there: /proc and the like.
+  if (isSystemError(error, 'ENOENT') && error.syscall === 'mkdir') return 'its file system takes no folders';
+  if (isSystemError(error, 'EROFS')) return 'the file system is read-only';
   if (isSystemError(error, 'EACCES', 'EPERM')) return 'this account may not';
   if (isSystemError(error, 'ENOSPC', 'EDQUOT')) return 'there is no room left';
   return error instanceof Error ? error.message : String(error);

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { type FileHandle, mkdir, open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { isSystemError, WaddleError } from '../errors/waddle-error.ts';
+import { ensureFolder } from '../journal/folder.ts';
 import type { Sink } from './table.ts';
 
 /** A sink over a stream that waits where the reader is slower. The stream is not ended. Throws the stream's own error. */
@@ -85,7 +86,11 @@ function handleSink(handle: FileHandle): Sink {
 
 /** Makes a folder and those above it. */
 export async function makeFolder(path: string): Promise<void> {
-  await mkdir(path, { recursive: true }).catch((error: unknown) => fail(path, error));
+  try {
+    ensureFolder(path);
+  } catch (error) {
+    fail(path, error);
+  }
 }
 
 export async function isFolder(path: string): Promise<boolean> {

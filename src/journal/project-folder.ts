@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ensureFolder } from './folder.ts';
 import type { Layout } from './layout.ts';
 
 /**
@@ -7,7 +8,7 @@ import type { Layout } from './layout.ts';
  * `git add .` beside this caught an empty one. Leaves what is there as it is.
  */
 export function ensureProjectFolder(layout: Layout): void {
-  mkdirSync(layout.runs, { recursive: true });
+  ensureFolder(layout.runs);
   const ignore = join(layout.root, '.gitignore');
   if (existsSync(ignore)) return;
   // Written inside runs/, which git lists only as an untracked folder until the finished file moves up.

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { hasBlob, missingBlob, readBlob } from '../../blobs/blob-store.ts';
 import { readManifest } from '../../blobs/folder-manifest.ts';
 import { isSystemError, WaddleError } from '../../errors/waddle-error.ts';
+import { ensureFolder } from '../../journal/folder.ts';
 import { answerNow } from '../../store/answer-now.ts';
 import { type ArtifactRow, readArtifacts, readInline } from '../../store/read.ts';
 import {
@@ -163,7 +164,7 @@ async function getFolder(
   const entries = checkManifest(await trustedManifest(opened, artifact));
   for (const { sha256 } of entries) if (!hasBlob(blobs, sha256)) throw missingBlob(sha256);
   checkPlaces(target, entries, force);
-  mkdirSync(target, { recursive: true });
+  ensureFolder(target);
   for (const [index, entry] of entries.entries()) {
     makeFolders(target, entry.path);
     progress.update(`file ${index + 1} of ${entries.length}: ${entry.path}`);
