@@ -1,8 +1,9 @@
 /** `waddle reproduce`: the recorded code, run again, and its results compared. */
+import { spawnSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { Sandbox } from './support/sandbox.ts';
+import { Sandbox, WADDLE } from './support/sandbox.ts';
 
 let sandbox: Sandbox;
 beforeEach(() => {
@@ -90,10 +91,18 @@ test('months later: rebased, collected, edited, in another folder with other var
   expect(again.params).toEqual({ rate: 0.5 });
 
   // As a person sees it; and the reproduced one can be reproduced.
-  const shown = sandbox.waddle('reproduce', result.id, '--name', 'third');
+  sandbox.write('deep/file', '');
+  const shown = spawnSync(WADDLE, ['reproduce', result.id, '--name', 'third'], {
+    cwd: join(sandbox.folder, 'deep'),
+    env: sandbox.env,
+    encoding: 'utf8',
+  });
   expect(shown.status).toBe(0);
   expect(shown.stdout).toMatch(/metric +then +now +difference\nbad +NaN +NaN +0\nhash +\d+ +\d+ +0\nloss +/);
   expect(shown.stderr).toContain('is reproduced: all metrics are equal');
+  // It tells where it was called, not where the run of then lay.
+  const third = sandbox.json<{ run: { cwd: string } }>('show', 'third').run;
+  expect(third.cwd).toBe(join(sandbox.folder, 'deep'));
 });
 
 test('other data gives other results: 3, within a tolerance 0; the job failing is a 1', () => {

@@ -112,7 +112,8 @@ async function reproduce(context: Context, text: string, options: Options): Prom
     // Its tree must stay for the new run, too. Where it cannot be pinned, the old run's pin is all there is.
     await pinTree({ gitDir: code.gitDir, env: context.env, tree: code.tree }).catch(() => undefined);
     begun = true;
-    await runAgain({ recorded, runId, opened, job, differences, project, context: inCopy, options });
+    const again = { recorded, runId, opened, job, differences, project, options };
+    await runAgain({ ...again, calledIn: context.cwd, context: inCopy });
     context.exitCode = inCopy.exitCode;
   } finally {
     if (!begun) opened.copy.release();
@@ -145,6 +146,8 @@ async function runAgain(again: {
   job: ReturnType<typeof resolveJob>;
   differences: Difference[];
   project: Project;
+  /** The folder in which the person stands. */
+  calledIn: string;
   context: Context;
   options: Options;
 }): Promise<void> {
@@ -159,7 +162,8 @@ async function runAgain(again: {
   );
   plan.runId = runId;
   if (plan.start !== null) {
-    plan.start.cwd = run.cwd;
+    // As of any run in a copy of the code; the folder of the run of then may be on another machine.
+    plan.start.cwd = again.calledIn;
     plan.start.repo = run.repo;
     plan.start.reproduces = run.id;
     plan.start.default_name = `${job.stem}-${runId.slice(0, 4)}`;
