@@ -49,7 +49,8 @@ const HINTS: Partial<Record<TransferProblem['code'], string>> = {
   'journal-diverged': 'Both copies are kept. One of them was changed by hand, or restored from a backup.',
   'quota-exceeded': 'Ask who runs the collector for more room.',
   'project-denied': 'The token is for another project.',
-  'line-too-long': 'What comes before the line is there; waddle doctor names the journal.',
+  'line-too-long':
+    'What that process logged before it is there; what it logged after stays here, whole. (Waddle writes no line over 8 MiB now.)',
   'code-failed': 'git fsck checks the repository; in a partial clone: git fetch --refetch',
 };
 
