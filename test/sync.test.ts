@@ -33,7 +33,7 @@ afterEach(async () => {
 const idOf = (sandbox: Sandbox) => sandbox.json<{ id: string }[]>('ls')[0]?.id ?? '';
 
 test('a run made on one machine is seen, diffed and checked out on another, and edits meet', () => {
-  here.write('train.py', 'print("hello from here")\n');
+  here.write('train.py', 'import waddle\nwaddle.log({"loss": 1}, step=6)\nprint("hello from here")\n');
   expect(here.waddle('run', '--name', 'first', '--', 'python3', 'train.py').status).toBe(0);
   const id = idOf(here);
   const dry = here.json<Moved>('push', '--dry-run');
@@ -50,6 +50,9 @@ test('a run made on one machine is seen, diffed and checked out on another, and 
   expect(there.waddle('checkout', id, 'out').status).toBe(0);
   expect(readFileSync(join(there.folder, 'out/train.py'), 'utf8')).toContain('hello from here');
   expect(there.waddle('doctor').stdout).not.toContain('is in no repository');
+  // A client without Node finds it by its name, and goes on after its last step.
+  const head = () => JSON.parse(readFileSync(join(there.folder, '.waddle/runs', id, 'head.json'), 'utf8'));
+  expect(head()).toMatchObject({ id, name: 'first', project: 'default', last_step: 6 });
 
   expect(there.waddle('tag', id, 'seen=yes').status).toBe(0);
   expect(here.waddle('rename', id, 'renamed').status).toBe(0);
@@ -59,6 +62,7 @@ test('a run made on one machine is seen, diffed and checked out on another, and 
     const shown = each.json<{ run: { name: string }; tags: object }>('show', id);
     expect(shown).toMatchObject({ run: { name: 'renamed' }, tags: { seen: 'yes' } });
   }
+  expect(head()).toMatchObject({ name: 'renamed', last_step: 6 });
 }, 180_000);
 
 test('a removal is told, stays what it is without --prune, and does not come back by a pull', () => {

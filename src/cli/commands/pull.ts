@@ -9,6 +9,7 @@ import { inert } from '../inert.ts';
 import { printJson } from '../json.ts';
 import { withStore } from '../opened-store.ts';
 import { pullRuns } from '../pull-runs.ts';
+import { noteReceivedHeads } from '../received-heads.ts';
 import { chooseRemote, openRemote } from '../remotes.ts';
 import { parseSince } from '../since.ts';
 import { openOwnSpace } from '../sync-place.ts';
@@ -75,7 +76,9 @@ async function pull(context: Context, texts: readonly string[], options: Options
       const { report, removedThere, pruned, looked } = pulled;
       const diverged = options.dryRun !== true && report.problems.length > 0;
       const kept = diverged ? await keepDiverged(project.layout, remote, report.problems) : [];
-      if (options.dryRun !== true) await withStore(context, () => undefined);
+      if (options.dryRun !== true) {
+        await withStore(context, (opened) => noteReceivedHeads(opened, [...report.runs, ...pruned]));
+      }
       if (options.json === true) {
         printJson(context, {
           remote: chosen.name,
