@@ -1,11 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import { WaddleError } from '../errors/waddle-error.ts';
-import type { Scope, TokenRecord } from './registry.ts';
+import type { FoundToken, Scope, TokenRecord } from './registry.ts';
 
 /** Who sent a request that has passed the front door. */
 export interface Caller {
-  token: TokenRecord;
-  /** Quotas of the space and of the token. */
+  token: FoundToken;
   requestId: string;
 }
 

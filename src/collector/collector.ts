@@ -61,8 +61,6 @@ export async function startCollector(options: CollectorOptions): Promise<Running
           home,
           project,
           version,
-          quotaOf: async (space) =>
-            (await backend.registry.findSpace(space))?.quota ?? { bytes: null, samples: null },
           moved: (direction, bytes) => metrics.moved(direction, bytes),
         });
         tokenRoutes(http, backend.registry);

@@ -4,8 +4,15 @@ import { chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { WaddleError } from '../errors/waddle-error.ts';
-import { isUseNews, type Quota, type Registry, type SpaceRecord, type TokenRecord } from './registry.ts';
-import { spaceOf, tokenOf } from './registry-rows.ts';
+import {
+  type FoundToken,
+  isUseNews,
+  type Quota,
+  type Registry,
+  type SpaceRecord,
+  type TokenRecord,
+} from './registry.ts';
+import { foundTokenOf, spaceOf, tokenOf } from './registry-rows.ts';
 
 const SCHEMA = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -68,7 +75,10 @@ class FileRegistry implements Registry {
 
   constructor(db: DatabaseSync) {
     this.#db = db;
-    this.#find = db.prepare('SELECT * FROM tokens WHERE id = ?');
+    this.#find = db.prepare(
+      `SELECT t.*, s.quota_bytes AS space_bytes, s.quota_samples AS space_samples
+       FROM tokens t LEFT JOIN spaces s ON s.name = t.space WHERE t.id = ?`,
+    );
   }
 
   async addSpace(name: string): Promise<SpaceRecord> {
@@ -114,9 +124,9 @@ class FileRegistry implements Registry {
     return Number(done.changes) > 0;
   }
 
-  async findToken(id: string): Promise<TokenRecord | null> {
+  async findToken(id: string): Promise<FoundToken | null> {
     const row = this.#find.get(id);
-    return row === undefined ? null : tokenOf(row);
+    return row === undefined ? null : foundTokenOf(row);
   }
 
   async listTokens(space?: string): Promise<TokenRecord[]> {

@@ -15,7 +15,7 @@ import { RateLimit } from './limits.ts';
 import type { Log } from './log.ts';
 import { loginPage, ownPath } from './login-page.ts';
 import type { Metrics } from './metrics.ts';
-import type { Registry, TokenRecord } from './registry.ts';
+import type { FoundToken, Registry, TokenRecord } from './registry.ts';
 import type { Spaces } from './spaces.ts';
 import { checkCookie, checkToken, cookieOf } from './tokens.ts';
 
@@ -55,7 +55,7 @@ const LOGIN_BYTES = 4096;
 const COOKIE_DAYS = 400;
 
 interface Entered {
-  token: TokenRecord;
+  token: FoundToken;
   how: 'bearer' | 'link' | 'cookie';
 }
 

@@ -1,14 +1,22 @@
 /** The registry in PostgreSQL: every collector of the database sees it at once. */
 import { randomBytes } from 'node:crypto';
 import { type Database, openSpaceSchema, type Row, type Session, schemaName } from '../postgres/database.ts';
-import { isUseNews, type Quota, type Registry, type SpaceRecord, type TokenRecord } from './registry.ts';
-import { spaceOf, tokenOf } from './registry-rows.ts';
+import {
+  type FoundToken,
+  isUseNews,
+  type Quota,
+  type Registry,
+  type SpaceRecord,
+  type TokenRecord,
+} from './registry.ts';
+import { foundTokenOf, spaceOf, tokenOf } from './registry-rows.ts';
 import { checkSpaceName } from './tokens.ts';
 
 const INSTANCE = schemaName(null);
 const SPACE = `SELECT name, quota_bytes, quota_samples, created_at FROM ${INSTANCE}.spaces WHERE name = $1`;
-const TOKEN = `SELECT id, hash, name, space, project, scope, quota_bytes, quota_samples, created_at, expires_at, revoked_at,
-  last_used_at FROM ${INSTANCE}.tokens WHERE id = $1`;
+const TOKEN = `SELECT t.id, t.hash, t.name, t.space, t.project, t.scope, t.quota_bytes, t.quota_samples, t.created_at, t.expires_at,
+  t.revoked_at, t.last_used_at, s.quota_bytes AS space_bytes, s.quota_samples AS space_samples
+  FROM ${INSTANCE}.tokens t LEFT JOIN ${INSTANCE}.spaces s ON s.name = t.space WHERE t.id = $1`;
 
 export class PostgresRegistry implements Registry {
   readonly #database: Database;
@@ -61,9 +69,9 @@ export class PostgresRegistry implements Registry {
     });
   }
 
-  async findToken(id: string): Promise<TokenRecord | null> {
+  async findToken(id: string): Promise<FoundToken | null> {
     const [row] = await this.#database.ask(TOKEN, [id]);
-    return row === undefined ? null : tokenOf(row);
+    return row === undefined ? null : foundTokenOf(row);
   }
 
   async listTokens(space?: string): Promise<TokenRecord[]> {

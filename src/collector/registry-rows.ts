@@ -1,5 +1,5 @@
 /** Rows of spaces and tokens, which are the same wherever they are kept. */
-import type { Quota, Scope, SpaceRecord, TokenRecord } from './registry.ts';
+import type { FoundToken, Quota, Scope, SpaceRecord, TokenRecord } from './registry.ts';
 
 type Row = Record<string, unknown>;
 
@@ -21,6 +21,12 @@ export function tokenOf(row: Row): TokenRecord {
     revokedAt: numberOf(row.revoked_at),
     lastUsedAt: numberOf(row.last_used_at),
   };
+}
+
+/** @param row of a token, joined with its space */
+export function foundTokenOf(row: Row): FoundToken {
+  const { space_bytes: bytes, space_samples: samples } = row;
+  return { ...tokenOf(row), spaceQuota: { bytes: numberOf(bytes), samples: numberOf(samples) } };
 }
 
 function quotaOf(row: Row): Quota {

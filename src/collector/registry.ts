@@ -29,6 +29,12 @@ export interface TokenRecord {
   lastUsedAt: number | null;
 }
 
+/** A token as it was found, for whoever lets it in. */
+export interface FoundToken extends TokenRecord {
+  /** What the space may hold. */
+  spaceQuota: Quota;
+}
+
 /** A use is written down at most so often, in seconds. */
 const USED_EVERY_S = 60;
 
@@ -55,7 +61,7 @@ export interface Registry {
   /** Adds it if there is no token of any space yet, whoever else tries at this moment; tells whether it was added. */
   addFirstToken(token: TokenRecord): Promise<boolean>;
   /** By id, whatever has become of it. */
-  findToken(id: string): Promise<TokenRecord | null>;
+  findToken(id: string): Promise<FoundToken | null>;
   /** The newest last. Of one space, or of all. */
   listTokens(space?: string): Promise<TokenRecord[]>;
   /** False where there is none of that id, or it was revoked before. */

@@ -23,7 +23,6 @@ import type { OpenHome } from './backend.ts';
 import { callerOf, needScope } from './caller.ts';
 import { directRoutes } from './direct-routes.ts';
 import { guardSpace } from './guarded-space.ts';
-import type { Quota } from './registry.ts';
 
 /** Bytes of one part. */
 const PART_BYTES = 4 * 1024 * 1024;
@@ -38,7 +37,6 @@ export interface SyncOptions {
   home: OpenHome;
   project: string | null;
   version: string;
-  quotaOf(space: string): Promise<Quota>;
   /** Told of what moved, in bytes of payload. */
   moved(direction: 'in' | 'out', bytes: number): void;
 }
@@ -67,7 +65,7 @@ async function spaceFor(request: FastifyRequest, options: SyncOptions, writing =
   if (!writing) return guardSpace(options.home, options.project, []);
   needScope(token, 'write');
   return guardSpace(options.home, options.project, [
-    { project: null, quota: await options.quotaOf(token.space) },
+    { project: null, quota: token.spaceQuota },
     ...(token.project === null ? [] : [{ project: token.project, quota: token.quota }]),
   ]);
 }
@@ -96,10 +94,8 @@ function questions(http: FastifyInstance, options: SyncOptions): void {
     { schema: described('sync', 'Who answers, what the token opens, and the limits', schemas.Hello) },
     async (request): Promise<schemas.Hello> => {
       const { token } = callerOf(request.raw);
-      const [quota, usage] = await Promise.all([
-        options.quotaOf(token.space),
-        options.home.usage(token.project),
-      ]);
+      const usage = await options.home.usage(token.project);
+      const quota = token.project === null ? token.spaceQuota : token.quota;
       return {
         protocol: SYNC_PROTOCOL,
         version: options.version,
@@ -109,7 +105,7 @@ function questions(http: FastifyInstance, options: SyncOptions): void {
           body_bytes: MAX_BODY_BYTES,
           part_bytes: PART_BYTES,
           frames: MAX_FRAMES,
-          quota_bytes: token.project === null ? quota.bytes : token.quota.bytes,
+          quota_bytes: quota.bytes,
           used_bytes: usage.bytes,
         },
         encodings: ['zstd', 'gzip', COLUMNS],

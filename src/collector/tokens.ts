@@ -4,7 +4,7 @@
  */
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { WaddleError } from '../errors/waddle-error.ts';
-import type { Quota, Registry, Scope, TokenRecord } from './registry.ts';
+import type { FoundToken, Quota, Registry, Scope, TokenRecord } from './registry.ts';
 
 const TOKEN = /^waddle_([a-z2-7]{10})_[\w-]{43}$/;
 const TOKEN_ID = /^[a-z2-7]{10}$/;
@@ -93,7 +93,7 @@ export function checkSpaceName(name: string): void {
 }
 
 /** The record of a token as somebody sent it. @throws WaddleError `token-wrong`, `token-expired`, `token-revoked` */
-export async function checkToken(registry: Registry, text: string, now: number): Promise<TokenRecord> {
+export async function checkToken(registry: Registry, text: string, now: number): Promise<FoundToken> {
   const id = TOKEN.exec(text)?.[1];
   const record = id === undefined ? null : await registry.findToken(id);
   // A wrong token takes as long as a right one, but for whether its id is known, which is no secret.
@@ -113,7 +113,7 @@ export async function checkCookie(
   cookie: string,
   secret: Buffer,
   now: number,
-): Promise<TokenRecord> {
+): Promise<FoundToken> {
   const id = cookie.split('.')[0] ?? '';
   const record = TOKEN_ID.test(id) ? await registry.findToken(id) : null;
   if (record === null) throw wrongToken();
@@ -122,7 +122,7 @@ export async function checkCookie(
   return usable(record, now);
 }
 
-function usable(record: TokenRecord, now: number): TokenRecord {
+function usable(record: FoundToken, now: number): FoundToken {
   if (record.revokedAt !== null) {
     throw new WaddleError(
       'token-revoked',

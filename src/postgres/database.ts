@@ -23,6 +23,9 @@ export interface DatabaseOptions {
   connections?: number;
 }
 
+/** What is given are lists, of which no value tells anything about the best plan: it is made once. */
+const ONE_PLAN = '; SET LOCAL plan_cache_mode = force_generic_plan';
+
 interface Beginning {
   mode: 'write' | 'snapshot';
   project: string | null;
@@ -94,7 +97,8 @@ export class Database {
       const settings = mode === 'write' ? '' : '; SET LOCAL jit = off';
       const narrow = project === null ? '' : `; SET LOCAL waddle.project = ${client.escapeLiteral(project)}`;
       // A statement of its own, so that the ones that follow see what whoever had the lock has done.
-      const take = lock === undefined ? '' : `; SELECT pg_try_advisory_xact_lock(${lock.join(', ')}) AS mine`;
+      const take =
+        lock === undefined ? '' : `${ONE_PLAN}; SELECT pg_try_advisory_xact_lock(${lock.join(', ')}) AS mine`;
       const begun = await client.query(
         `${begin}; SET LOCAL search_path TO ${path}${settings}${narrow}${take}`,
       );

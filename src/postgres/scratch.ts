@@ -48,6 +48,13 @@ const APPENDED = ['artifacts', 'console', 'warnings', 'broken_lines', 'changes',
 /** What is the scratch's alone, or written otherwise. */
 const NOT_SAVED: ReadonlySet<string> = new Set(['meta', 'folders', 'leases', 'samples', 'rollups']);
 
+/** Of rows that change with each piece, all columns that have changed once: of each table few different statements come of it. */
+const CHANGED: Record<string, Set<string>> = {
+  series: new Set(),
+  metric_summaries: new Set(),
+  journals: new Set(),
+};
+
 /** Numbers of the scratch, and those of the database. */
 const NUMBERED = { series: 'id', journals: 'id', artifacts: 'id' } as const;
 type Numbered = keyof typeof NUMBERED;
@@ -312,7 +319,11 @@ export class Scratch {
     // A changeset gives a key in the order of the table's columns.
     const key = columns.filter((column) => column.key > 0);
     const changed = new Set(rows.flatMap((row) => row.columns));
-    const changedColumns = columns.filter((_, place) => changed.has(place));
+    const before = CHANGED[table];
+    for (const place of changed) before?.add(columns[place]?.name ?? '');
+    const changedColumns = columns.filter(
+      ({ name }, place) => changed.has(place) || before?.has(name) === true,
+    );
     const names = (list: readonly Column[]) => list.map(({ name }) => name);
     const read = (which: RowChange['how'], wanted: readonly Column[]): Row[] => {
       const some = rows.filter(({ how }) => how === which);

@@ -36,8 +36,8 @@ export const BRISK: RetryRules = { attempts: 4, baseMs: 150, capMs: 1000 };
 const MAX_RETRY_AFTER_MS = 60_000;
 /** Nothing was heard or taken for so long: the other end is gone. Checking a large pack is quiet work. */
 const IDLE_MS = 120_000;
-/** Smaller bodies travel as they are. */
-const SMALL_BYTES = 512;
+/** Smaller bodies travel as they are: what a live run brings a second is packed columns, and to begin unpacking costs more. */
+const SMALL_BYTES = 2048;
 
 export interface ExchangeOptions {
   /** Address of the collector, with the path that it is mounted at. */
