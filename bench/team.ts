@@ -14,6 +14,7 @@ import { JournalHasher } from '../src/sync/journal-hash.ts';
 import type { JournalPiece } from '../src/sync/space.ts';
 import { startPostgres } from '../test/support/postgres.ts';
 import { ended, freePort, Sandbox, until, WADDLE } from '../test/support/sandbox.ts';
+import { processorTime, threadTimes } from './processor-time.ts';
 import type { TeamFigures } from './scale-costs.ts';
 
 const { values: flags, positionals } = parseArgs({
@@ -80,31 +81,10 @@ function peakMemory(pid: number): number {
   return most;
 }
 
-/** Seconds of processor that a process and its children have had, but for children that have ended. */
-function processorTime(pid: number): number {
-  let ticks = 0;
-  for (const entry of readdirSync('/proc')) {
-    if (!/^\d+$/.test(entry)) continue;
-    try {
-      const fields = readFileSync(`/proc/${entry}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-      if (Number(entry) === pid || Number(fields[1]) === pid)
-        ticks += Number(fields[11]) + Number(fields[12]);
-    } catch {
-      // It has ended.
-    }
-  }
-  return ticks / 100;
-}
-
 /** Of the threads of a process but its first one, the seconds of processor that the busiest has had. */
 function secondThread(pid: number): number {
-  const ticks = readdirSync(`/proc/${pid}/task`)
-    .filter((task) => task !== String(pid))
-    .map((task) => {
-      const fields = readFileSync(`/proc/${pid}/task/${task}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-      return Number(fields[11]) + Number(fields[12]);
-    });
-  return Math.max(0, ...ticks) / 100;
+  const others = [...threadTimes(pid)].filter(([thread]) => thread !== String(pid));
+  return Math.max(0, ...others.map(([, time]) => time));
 }
 
 function quantile(sorted: readonly number[], part: number): number {
