@@ -10,12 +10,12 @@ import { openDatabase } from '../src/postgres/database.ts';
 import { type HttpSpace, openHttpSpace } from '../src/sync/http-space.ts';
 import { JournalHasher } from '../src/sync/journal-hash.ts';
 import { type TestJournal, testRun } from './collector-fixture.ts';
-import { startPostgres, type TestPostgres } from './support/postgres.ts';
+import type { TestPostgres } from './support/postgres.ts';
 import type { TestS3 } from './support/s3.ts';
 import { ended, freePort, Sandbox, until, WADDLE } from './support/sandbox.ts';
-import { sharedS3 } from './support/servers.ts';
+import { ownPostgres, sharedS3 } from './support/servers.ts';
 
-const startedPostgres = await startPostgres();
+const startedPostgres = await ownPostgres();
 const startedS3 = 'missing' in startedPostgres ? startedPostgres : await sharedS3();
 const missing =
   'missing' in startedPostgres ? startedPostgres.missing : 'missing' in startedS3 ? startedS3.missing : null;

@@ -8,10 +8,11 @@ import { COLUMNS, packPiece } from '../src/protocol/piece-frames.ts';
 import { JournalHasher } from '../src/sync/journal-hash.ts';
 import type { JournalPiece } from '../src/sync/space.ts';
 import { testRun } from './collector-fixture.ts';
-import { startPostgres, type TestPostgres } from './support/postgres.ts';
+import type { TestPostgres } from './support/postgres.ts';
 import { Sandbox, until } from './support/sandbox.ts';
+import { ownPostgres } from './support/servers.ts';
 
-const started = await startPostgres();
+const started = await ownPostgres();
 const missing = 'missing' in started ? started.missing : null;
 const postgres = started as TestPostgres;
 const WORKER = new URL('../src/collector/intake-worker.ts', import.meta.url);

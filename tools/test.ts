@@ -16,7 +16,9 @@ function run(title: string, command: string, args: string[], env: NodeJS.Process
   return status === 0;
 }
 
-const results = [run('TypeScript', process.execPath, ['node_modules/vitest/vitest.mjs', 'run', ...filters])];
+const all = filters.length === 0 ? { WADDLE_TEST_ALL: '1' } : {};
+const vitest = ['node_modules/vitest/vitest.mjs', 'run', ...filters];
+const results = [run('TypeScript', process.execPath, vitest, all)];
 if (filters.length === 0) {
   const python = process.env.WADDLE_TEST_PYTHON ?? 'python3';
   const args = ['-m', 'unittest', 'discover', '-s', 'python/tests', '-t', 'python'];

@@ -1,14 +1,17 @@
 /** A real PostgreSQL for tests: the machine's, or, where root may, Debian's. A cluster of its own in a temporary folder. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chownSync, existsSync, globSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import pg from 'pg';
 import { freePort } from './sandbox.ts';
 
+const run = promisify(execFile);
+
 /** Folder of PostgreSQL's programs, installed first where they are missing; else why there are none. */
-export function findPostgres(): { bin: string } | { missing: string } {
+export async function findPostgres(): Promise<{ bin: string } | { missing: string }> {
   const look = () =>
     [
       ...globSync('/usr/lib/postgresql/*/bin')
@@ -24,12 +27,12 @@ export function findPostgres(): { bin: string } | { missing: string } {
     };
   }
   try {
-    const options = { stdio: 'ignore' as const, timeout: 300_000 };
-    execFileSync('apt-get', ['update'], options);
+    const options = { timeout: 300_000 };
+    await run('apt-get', ['update'], options);
     // The cluster that the package would make and start is not wanted.
-    execFileSync('apt-get', ['install', '-y', '--no-install-recommends', 'postgresql-common'], options);
+    await run('apt-get', ['install', '-y', '--no-install-recommends', 'postgresql-common'], options);
     writeFileSync('/etc/postgresql-common/createcluster.conf', 'create_main_cluster = false\n');
-    execFileSync('apt-get', ['install', '-y', '--no-install-recommends', 'postgresql'], options);
+    await run('apt-get', ['install', '-y', '--no-install-recommends', 'postgresql'], options);
   } catch (error) {
     return {
       missing: `PostgreSQL could not be installed: ${error instanceof Error ? error.message : error}`,
@@ -92,18 +95,20 @@ export class TestPostgres extends Cluster {
   readonly #account = account();
   #server: ChildProcess | null = null;
 
-  constructor(bin: string, port: number) {
+  private constructor(bin: string, port: number) {
     super(port);
     this.#bin = bin;
     this.folder = mkdtempSync(join(tmpdir(), 'waddle-postgres-'));
     if (this.#account !== null) chownSync(this.folder, this.#account.uid, this.#account.gid);
-    const data = join(this.folder, 'data');
+  }
+
+  /** A new cluster that is not started yet. @param bin folder of the programs */
+  static async make(bin: string): Promise<TestPostgres> {
+    const made = new TestPostgres(bin, await freePort());
     const options = ['-A', 'trust', '-U', 'waddle', '-E', 'UTF8', '--locale=C', '--no-sync'];
-    execFileSync(join(bin, 'initdb'), ['-D', data, ...options], {
-      ...this.#account,
-      stdio: 'pipe',
-      cwd: '/',
-    });
+    const data = join(made.folder, 'data');
+    await run(join(bin, 'initdb'), ['-D', data, ...options], { ...made.#account, cwd: '/' });
+    return made;
   }
 
   /** Of the process that the others are children of; 0 where none runs. */
@@ -164,9 +169,9 @@ export class TestPostgres extends Cluster {
 
 /** A started cluster, or why there is none. */
 export async function startPostgres(): Promise<TestPostgres | { missing: string }> {
-  const found = findPostgres();
+  const found = await findPostgres();
   if ('missing' in found) return found;
-  const postgres = new TestPostgres(found.bin, await freePort());
+  const postgres = await TestPostgres.make(found.bin);
   try {
     await postgres.start();
     return postgres;

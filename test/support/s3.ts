@@ -1,10 +1,11 @@
 /** moto's server: S3 over the network, with authentication on. From PyPI into a cache of the checkout. */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { AwsClient } from 'aws4fetch';
 import type { S3Options } from '../../src/blobs/s3-objects.ts';
 import { freePort } from './sandbox.ts';
@@ -14,15 +15,16 @@ const VERSION = '5.2.5';
 const PACKAGES = [`moto[s3]==${VERSION}`, 'flask', 'flask-cors'];
 
 /** Where moto's server is, installed first where it is missing; else why there is none. */
-export function findMoto(): { path: string } | { missing: string } {
+export async function findMoto(): Promise<{ path: string } | { missing: string }> {
   const home = join(import.meta.dirname, '../../node_modules/.cache', `waddle-moto-s3-${VERSION}`);
   const path = join(home, 'bin', 'moto_server');
   if (existsSync(path)) return { path };
   const temporary = `${home}.${process.pid}.tmp`;
   try {
     mkdirSync(dirname(home), { recursive: true });
-    const options = { stdio: 'ignore' as const, timeout: 300_000 };
-    execFileSync('python3', ['-m', 'venv', temporary], options);
+    const install = promisify(execFile);
+    const options = { timeout: 300_000 };
+    await install('python3', ['-m', 'venv', temporary], options);
     const pip = [
       '-m',
       'pip',
@@ -32,7 +34,7 @@ export function findMoto(): { path: string } | { missing: string } {
       '--disable-pip-version-check',
       ...PACKAGES,
     ];
-    execFileSync(join(temporary, 'bin', 'python'), pip, options);
+    await install(join(temporary, 'bin', 'python'), pip, options);
     // Its scripts name the folder they were made in: they are started by its Python instead.
     renameSync(temporary, home);
   } catch (error) {
@@ -113,7 +115,7 @@ export class TestS3 {
 }
 
 export async function startMoto(): Promise<Moto | { missing: string }> {
-  const found = findMoto();
+  const found = await findMoto();
   if ('missing' in found) return found;
   const port = await freePort();
   const python = join(dirname(found.path), 'python');

@@ -4,7 +4,7 @@
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Cluster, startPostgres } from './postgres.ts';
+import { Cluster, startPostgres, type TestPostgres } from './postgres.ts';
 import { type Moto, startMoto, TestS3 } from './s3.ts';
 
 /** Where the process that holds the servers is asked for them. */
@@ -13,10 +13,16 @@ const DOOR = 'WADDLE_TEST_SERVERS';
 type Missing = { missing: string };
 type Found = Pick<Cluster, 'port'> | Pick<Moto, 'port' | 'credentials'> | Missing;
 
+/** Set where all test files run: some will ask, so both begin at once, and a machine that lacks them installs them meanwhile. */
+const ALL = 'WADDLE_TEST_ALL';
+
 /** Before all tests; ends the servers after them. */
 export default async function setup(): Promise<() => Promise<void>> {
   const postgres = once(startPostgres);
   const s3 = once(startMoto);
+  if (process.env[ALL] === '1') {
+    for (const each of [postgres, s3]) each.get().catch(() => undefined);
+  }
   const door = createServer((request, response) => {
     const held: Promise<Found> = request.url === '/s3' ? s3.get() : postgres.get();
     held.then(
@@ -65,6 +71,12 @@ async function ask<T>(path: string): Promise<T> {
 export async function sharedPostgres(): Promise<Cluster | Missing> {
   const found = await ask<{ port: number; missing?: string }>('/postgres');
   return found.missing === undefined ? new Cluster(found.port) : { missing: found.missing };
+}
+
+/** A cluster of one's own; must be removed. The shared one comes first, so that two processes never install PostgreSQL. */
+export async function ownPostgres(): Promise<TestPostgres | Missing> {
+  const shared = await sharedPostgres();
+  return 'missing' in shared ? shared : startPostgres();
 }
 
 /** A prefix of its own in the shared bucket, behind a door of its own; must be stopped. */
