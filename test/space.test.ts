@@ -160,6 +160,20 @@ describe.each(homes)('$name', (home) => {
     expect(states.get(runs[0] ?? '')).toMatchObject({ project: 'demo', blobs: { length: 5 } });
   });
 
+  test('gives each run the files of a folder that an earlier one has brought', async () => {
+    const space = await open();
+    for (const name of ['one', 'two']) a.write(`data/${name}.txt`, name);
+    const runs = [await a.run({ folders: ['data'] }), await a.run({ folders: ['data'] })];
+    for (const run of runs) await copy(a.space(), space, [run]);
+    const digests = await a.space().digests(runs);
+    expect((await space.compare(digests, new Map())).differ).toEqual([]);
+    const b = team.folder('b');
+    for (const run of runs.slice(1)) {
+      await copy(space, b.space(), [run]);
+      expect((await b.space().digests([run])).get(run)).toBe(digests.get(run));
+    }
+  });
+
   test('goes on where a journal has grown, and takes no line that is not whole', async () => {
     const run = await a.run({ ended: false });
     const [{ path } = { path: '' }] = listJournals(runFolder(a.layout, run));

@@ -51,13 +51,16 @@ export class TeamBlobs {
   async missing(run: string, blobs: readonly BlobMark[]): Promise<{ sha256: string; received: number }[]> {
     const project = await this.#read((session) => ownerOf(session, run));
     if (project === null) return blobs.map(({ sha256 }) => ({ sha256, received: 0 }));
-    const rows = await this.#read((session) =>
-      session.rows('SELECT sha256 FROM blobs WHERE project = $1 AND sha256 = ANY($2)', [
-        project,
-        blobs.map(({ sha256 }) => sha256),
-      ]),
-    );
-    const there = new Set(rows.map((row) => row.sha256));
+    const asked = blobs.map(({ sha256 }) => sha256);
+    const { there, named } = await this.#read(async (session) => {
+      const hashes = async (text: string, of: string) =>
+        new Set((await session.rows(text, [of, asked])).map((row) => row.sha256));
+      return {
+        there: await hashes('SELECT sha256 FROM blobs WHERE project = $1 AND sha256 = ANY($2)', project),
+        named: await hashes('SELECT sha256 FROM blob_names WHERE run = $1 AND sha256 = ANY($2)', run),
+      };
+    });
+    if (!asked.every((sha256) => named.has(sha256))) await this.#nameMembers(run, project);
     const missing = blobs.filter(({ sha256 }) => isSha256(sha256) && !there.has(sha256));
     const received = await this.#parts.received(project, missing.map(blobName));
     return missing.map((blob) => ({ sha256: blob.sha256, received: received.get(blobName(blob)) ?? 0 }));
@@ -117,6 +120,32 @@ export class TeamBlobs {
         if (!(await put.hold(session))) return false;
         await this.#insert(session, project, blob, null, members);
         return true;
+      });
+    }
+  }
+
+  /** The files of folders whose manifests another run had brought before this one named them. */
+  async #nameMembers(run: string, project: string): Promise<void> {
+    const manifests = await this.#read((session) =>
+      session.rows(
+        `SELECT b.sha256, b.object FROM blob_names n JOIN blobs b ON b.project = $2 AND b.sha256 = n.sha256
+         WHERE n.run = $1 AND n.size IS NULL AND b.size <= $3`,
+        [run, project, MANIFEST_BYTES],
+      ),
+    );
+    for (const { sha256, object } of manifests) {
+      const bytes = await this.#options.objects.get(objectOf(String(sha256), object));
+      const members = bytes === null ? [] : membersOf(Buffer.from(bytes));
+      if (members.length === 0) continue;
+      await this.#write(async (session) => {
+        await holdNames(session, this.#options.space, 'shared');
+        const fresh = await session.change(
+          `INSERT INTO blob_names (run, sha256, size) SELECT o.run, k.sha256, k.size
+           FROM owners o CROSS JOIN unnest($3::text[], $4::bigint[]) AS k (sha256, size)
+           WHERE o.run = $1 AND o.project = $2 ON CONFLICT DO NOTHING`,
+          [run, project, members.map((member) => member.sha256), members.map((member) => member.size)],
+        );
+        if (fresh > 0) await session.change('UPDATE owners SET digest = NULL WHERE run = $1', [run]);
       });
     }
   }
