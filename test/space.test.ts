@@ -3,6 +3,7 @@ import { appendFileSync, mkdirSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { FolderObjects } from '../src/blobs/folder-objects.ts';
+import { pushRuns } from '../src/cli/push-runs.ts';
 import { newRunId } from '../src/events/ids.ts';
 import { listJournals } from '../src/journal/discover.ts';
 import { runFolder } from '../src/journal/layout.ts';
@@ -124,6 +125,27 @@ const codeOf = (result: { ok: boolean } | undefined) =>
 
 const homes = [folder, bucket, http, ...('missing' in postgres ? [] : [database_])];
 test.skipIf(!('missing' in postgres))('PostgreSQL is not there', () => expect(homes).toHaveLength(3));
+
+test('of a run that goes on, a push sends the lines that were looked through for secrets', async () => {
+  const run = await a.run({ ended: false });
+  const [{ path } = { path: '' }] = listJournals(runFolder(a.layout, run));
+  const there = team.folder('there').space();
+  const remote = Object.create(there) as Space;
+  let asked = 0;
+  remote.states = (runs) => {
+    // Just looked through, and before it is sent.
+    if (++asked === 2) appendFileSync(path, `{"k":"c","t":1,"o":1,"n":0,"x":"${'AKIA'}QX3ZN7B4WPLM2KTD"}\n`);
+    return there.states(runs);
+  };
+  remote.compare = (...sent) => there.compare(...sent);
+  remote.writeJournals = (...sent) => there.writeJournals(...sent);
+  const push = () => pushRuns({ own: a.space(), remote, runs: [run] });
+  const before = (await a.space().states([run])).get(run)?.journals;
+  expect(await push()).toMatchObject({ secrets: [], report: { problems: [], journals: { pieces: 1 } } });
+  expect(asked).toBe(2);
+  expect((await there.states([run])).get(run)?.journals).toEqual(before);
+  expect(await push()).toMatchObject({ report: null, secrets: [{ kind: 'AWS access key' }] });
+});
 
 describe.each(homes)('$name', (home) => {
   beforeAll(() => home.begin?.());

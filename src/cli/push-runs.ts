@@ -1,7 +1,7 @@
 /** Sending the runs of this folder to a remote. */
 import type { FolderSpace } from '../sync/folder-space.ts';
 import type { SecretFind } from '../sync/secret-scan.ts';
-import type { Removal, Space } from '../sync/space.ts';
+import type { Removal, RunState, Space } from '../sync/space.ts';
 import { type TransferProgress, type TransferReport, transfer } from '../sync/transfer.ts';
 import { planTransfer } from './sync-plan.ts';
 
@@ -43,9 +43,11 @@ export async function pushRuns(options: PushOptions): Promise<Pushed> {
   const here = new Set(runs);
   const removedThere = compared.removals.filter(({ run }) => here.has(run));
   const result: Pushed = { looked: runs.length, report: null, secrets: [], removedThere };
+  // Of a run that goes on, what was looked through is sent, and no line that came meanwhile.
+  const looked = new Map<string, RunState>();
   if (changed.length > 0 && options.allowSecrets !== true) {
     const { scanForSecrets } = await import('../sync/secret-scan.ts');
-    result.secrets = await scanForSecrets({ own, remote, runs: changed, enough: ENOUGH_SECRETS });
+    result.secrets = await scanForSecrets({ own, remote, runs: changed, enough: ENOUGH_SECRETS, looked });
     if (result.secrets.length > 0) return result;
   }
   if (options.dryRun === true) {
@@ -59,6 +61,7 @@ export async function pushRuns(options: PushOptions): Promise<Pushed> {
     from: own,
     to: remote,
     runs: changed,
+    states: looked,
     project: told,
     apply: options.prune,
     onProgress: options.onProgress,

@@ -278,6 +278,12 @@ export class FolderSpace implements Space {
     if (all !== known) this.#cache.setNote('git-dirs', all);
   }
 
+  /** Whether a journal of the run may grow. */
+  isOpen(run: string): boolean {
+    const journals = [...(this.#facts(run)?.journals.values() ?? [])];
+    return journals.some(({ sealed, facts }) => !sealed && !facts.closed);
+  }
+
   #codeOf(run: string, facts: FolderFacts): WantedCode {
     const received = readReceived(runFolder(this.#layout, run));
     // Others' edits of a run that was made here change nothing of that.

@@ -32,8 +32,10 @@ export async function scanForSecrets(options: {
   runs: readonly string[];
   /** Who only tells of them: the first ones are worth the wait. */
   enough?: number;
+  /** Gets the states, as they were looked through, of runs that may be going on. */
+  looked?: Map<string, RunState>;
 }): Promise<SecretFind[]> {
-  const { own, runs, enough = Number.POSITIVE_INFINITY } = options;
+  const { own, runs, looked, enough = Number.POSITIVE_INFINITY } = options;
   const remote = options.remote ?? NOWHERE;
   const finds: SecretFind[] = [];
   const seen = new Set<string>();
@@ -42,6 +44,7 @@ export async function scanForSecrets(options: {
     const [here, there] = await Promise.all([own.states(batch), remote.states(batch)]);
     for (const [run, state] of here) {
       const target = there.get(run);
+      if (own.isOpen(run)) looked?.set(run, state);
       scanJournals({ own, run, state, target, finds, enough });
       await scanCode({ own, remote, run, state, target, finds, enough, seen });
       if (finds.length >= enough) break;

@@ -19,8 +19,10 @@ interface Journey {
   there: JournalMark;
   /** What it will have once it has taken what was read to be sent. */
   read: JournalMark;
-  /** Bytes that this side has, as of the last reading. */
+  /** Bytes that are to go over, as of the last reading. */
   length: number;
+  /** What this side had when it was asked; null of the project's, of which all goes over. */
+  here: JournalMark | null;
   /** How often the other side has sent it elsewhere or away: two writers at once, or another order of arrival. */
   turns: number;
 }
@@ -48,7 +50,7 @@ export async function sendJournals(
 }
 
 function projectJourney(writer: string): Journey {
-  return newJourney(null, writer, { length: 0, root: EMPTY_ROOT }, 1);
+  return newJourney(null, writer, { length: 0, root: EMPTY_ROOT }, null);
 }
 
 /** Who tells of the run first, so that the other side knows whose it is before it takes the rest. */
@@ -61,12 +63,24 @@ function journeysOf({ run, source, target }: RunPair): Journey[] {
     .flatMap(([writer, { length, root }]): Journey[] => {
       const there: JournalMark = target?.journals.get(writer) ?? { length: 0, root: EMPTY_ROOT };
       const done = there.length > length || (there.length === length && there.root === root) || length === 0;
-      return done ? [] : [newJourney(run, writer, there, length)];
+      return done ? [] : [newJourney(run, writer, there, { length, root })];
     });
 }
 
-function newJourney(run: string | null, writer: string, there: JournalMark, length: number): Journey {
-  return { run, writer, there, read: there, length, turns: 0 };
+function newJourney(
+  run: string | null,
+  writer: string,
+  there: JournalMark,
+  here: JournalMark | null,
+): Journey {
+  return { run, writer, there, read: there, length: here?.length ?? 1, here, turns: 0 };
+}
+
+/** No line that came after the question. */
+function cut(read: ReadPiece, here: JournalMark | null): ReadPiece {
+  if (here === null || read.offset + read.bytes.length <= here.length) return read;
+  const bytes = read.bytes.subarray(0, here.length - read.offset);
+  return { ...read, bytes, after: here.root, others: undefined };
 }
 
 /** A body of pieces. */
@@ -131,9 +145,10 @@ class Lane {
     );
     const named = new Map(wanted.map((journey) => [nameOf(journey), journey]));
     const ready: Ready = [];
-    for (const read of pieces) {
-      const journey = named.get(nameOf(read));
-      if (journey === undefined || journey.read.length !== read.offset) continue;
+    for (const piece of pieces) {
+      const journey = named.get(nameOf(piece));
+      if (journey === undefined || journey.read.length !== piece.offset) continue;
+      const read = cut(piece, journey.here);
       // A running job's journal grows on: what comes after the question is for the next call.
       journey.length = journey.run === null ? read.length : Math.min(journey.length, read.length);
       if (read.before !== journey.read.root) {

@@ -12,6 +12,8 @@ export interface TransferOptions {
   to: Space;
   /** Runs to bring into step; those that `from` lacks are passed over. */
   runs: readonly string[];
+  /** Of these runs no more than that: `from` may have come to have more. */
+  states?: ReadonlyMap<string, RunState> | undefined;
   /** Project journals to bring over. */
   project?: readonly string[] | undefined;
   /** Removals take effect there. */
@@ -104,7 +106,7 @@ export async function transfer(options: TransferOptions): Promise<TransferReport
     const batch = runs.slice(at, at + RUNS_AT_ONCE);
     const [here, there] = await Promise.all([from.states(batch), to.states(batch)]);
     const pairs = batch.flatMap((run): RunPair[] => {
-      const source = here.get(run);
+      const source = options.states?.get(run) ?? here.get(run);
       return source === undefined ? [] : [{ run, source, target: there.get(run) ?? null }];
     });
     const refused = await sendJournals(tally, pairs, []);
