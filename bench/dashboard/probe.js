@@ -1,6 +1,6 @@
 /**
- * Runs in every page before the page's own scripts, and only watches: when a plot's lines were put onto its canvas
- * (`putImageData`), when the first row of the table was there, what blocked the main thread. `globalThis.bench` has the rest.
+ * Runs in every page before the page's own scripts, and only watches: when a plot's canvas was given a picture
+ * (`transferFromImageBitmap`), when the first row of the table was there, what blocked the main thread. `globalThis.bench` has the rest.
  */
 (() => {
   const bench = {
@@ -28,8 +28,8 @@
     if (after.length === 1) channel.port2.postMessage(null);
   };
 
-  const { putImageData } = CanvasRenderingContext2D.prototype;
-  CanvasRenderingContext2D.prototype.putImageData = function (...what) {
+  const { transferFromImageBitmap } = ImageBitmapRenderingContext.prototype;
+  ImageBitmapRenderingContext.prototype.transferFromImageBitmap = function (...what) {
     const { canvas } = this;
     afterFrame((now) => {
       const metric = canvas.closest('[data-metric]')?.dataset.metric;
@@ -38,7 +38,7 @@
       bench.last.set(metric, now);
       if (metric === bench.follow) bench.ends.push([Number(canvas.closest('.plot').dataset.end), now]);
     });
-    return putImageData.apply(this, what);
+    return transferFromImageBitmap.apply(this, what);
   };
 
   const rows = new MutationObserver(() => {
@@ -112,7 +112,9 @@
       over.clientWidth,
       over.clientHeight,
     ].map((one) => Math.round(one * ratio));
-    const { data } = canvas.getContext('2d').getImageData(left, top, width, height);
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d');
+    copy.drawImage(canvas, 0, 0);
+    const { data } = copy.getImageData(left, top, width, height);
     const ink = new Float64Array(width * height);
     let most = 1;
     for (let at = 0; at < ink.length; at++) {

@@ -15,8 +15,13 @@ const REST_MS = { least: 100, most: 160 };
 /** What grows gets at most so much of the time. */
 const LIVE_SHARE = 0.2;
 
-const tasks = new Set<() => void>();
-const growing = new Set<() => void>();
+/** Draws, and tells what is left of it: that comes next, before all else. */
+export type Task = () => Task | undefined;
+
+const tasks = new Set<Task>();
+const growing = new Set<Task>();
+/** What is left of the last. */
+let rest: Task | undefined;
 let requested = false;
 let timer: number | undefined;
 let grown = Number.NEGATIVE_INFINITY;
@@ -28,19 +33,19 @@ const clamp = (value: number, { least, most }: { least: number; most: number }):
   Math.min(most, Math.max(least, value));
 
 /** In the next frame. */
-export function drawSoon(task: () => void): void {
+export function drawSoon(task: Task): void {
   growing.delete(task);
   tasks.add(task);
   request();
 }
 
 /** With all else that grows, a few times a second. */
-export function drawGrowth(task: () => void): void {
+export function drawGrowth(task: Task): void {
   if (tasks.has(task)) return;
   growing.add(task);
   if (timer !== undefined) return;
-  const rest = clamp((ours + browsers) / LIVE_SHARE, REST_MS);
-  timer = window.setTimeout(grow, Math.max(0, grown + rest - performance.now()));
+  const pause = clamp((ours + browsers) / LIVE_SHARE, REST_MS);
+  timer = window.setTimeout(grow, Math.max(0, grown + pause - performance.now()));
 }
 
 let scrolledAt = Number.NEGATIVE_INFINITY;
@@ -50,9 +55,10 @@ export function noteScroll(): void {
   scrolledAt = performance.now();
 }
 
-export function drawNever(task: () => void): void {
+export function drawNever(task: Task): void {
   tasks.delete(task);
   growing.delete(task);
+  if (rest === task) rest = undefined;
 }
 
 function request(): void {
@@ -73,21 +79,28 @@ function grow(): void {
 const after = new MessageChannel();
 let [began, drawn] = [0, 0];
 after.port1.onmessage = () => {
-  const rest = performance.now() - drawn;
   ours += (drawn - began - ours) / 4;
-  browsers += (rest - browsers) / 4;
+  browsers += (performance.now() - drawn - browsers) / 4;
 };
+
+function next(): Task | undefined {
+  for (const task of tasks) {
+    tasks.delete(task);
+    return task;
+  }
+  return undefined;
+}
 
 function run(): void {
   requested = false;
   began = performance.now();
   const share = began - scrolledAt < SCROLLING_MS ? SCROLLING_SHARE_MS : clamp(browsers * 1.5, SHARE_MS);
-  for (const task of tasks) {
-    tasks.delete(task);
-    task();
-    if (performance.now() - began > share) break;
-  }
+  do {
+    const task = rest ?? next();
+    if (task === undefined) break;
+    rest = task();
+  } while (performance.now() - began < share);
   drawn = performance.now();
   after.port2.postMessage(null);
-  if (tasks.size > 0) request();
+  if (rest !== undefined || tasks.size > 0) request();
 }

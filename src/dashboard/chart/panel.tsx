@@ -19,7 +19,7 @@ import { dark } from '../shell/theme.ts';
 import type { ChartContext } from './context.ts';
 import { saveCsv, savePng, saveSvg } from './download.ts';
 import type { Range } from './extent.ts';
-import { drawGrowth, drawNever, drawSoon } from './frame.ts';
+import { drawGrowth, drawNever, drawSoon, type Task } from './frame.ts';
 import { nearestBucket } from './line.ts';
 import { PanelData } from './panel-data.ts';
 import { pictureOf, shownRange } from './picture.ts';
@@ -112,6 +112,7 @@ class PanelCore {
         },
       },
     );
+    drawSoon(this.#prepare);
     this.#stop.push(
       effect(() => this.#ask()),
       effect(() => this.#changed()),
@@ -175,6 +176,8 @@ class PanelCore {
     ];
     const grew = this.#seen !== undefined && rest.every((value, index) => value === this.#seen?.rest[index]);
     this.#seen = { version, rest };
+    // Nothing is there yet; who comes first of those that wait is first when data come.
+    if (state === 'loading' && this.data.lines.length === 0) return;
     if (grew) drawGrowth(this.#draw);
     else {
       this.#rested = 0;
@@ -183,10 +186,16 @@ class PanelCore {
     }
   }
 
-  readonly #draw = (): void => {
+  readonly #prepare = (): undefined => {
+    const { width, height } = this.size.peek();
+    this.plot.setSize(width, height);
+    this.plot.prepare();
+  };
+
+  readonly #draw = (): Task | undefined => {
     const settings = this.context.settings.peek();
     const { width, height } = this.size.peek();
-    if (width === 0) return;
+    if (width === 0) return undefined;
     const now = performance.now();
     const resting = this.#picture !== undefined && now - this.#rested < REST_MS;
     this.plot.setStyle({
@@ -206,7 +215,7 @@ class PanelCore {
       keep: resting ? this.#picture : undefined,
     });
     this.empty.value = picture === null && this.data.state.peek() === 'ready';
-    if (picture === null) return;
+    if (picture === null) return undefined;
     if (!resting) this.#rested = now;
     else if (this.#timer === undefined) {
       this.#timer = window.setTimeout(
@@ -220,14 +229,16 @@ class PanelCore {
     this.#picture = picture;
     const done = this.plot.draw(picture, resting && this.#onlyGrew && this.context.groups.peek() === null);
     this.#onlyGrew = true;
-    if (done) this.#drawn();
-    else drawSoon(this.#goOn);
+    if (!done) return this.#goOn;
+    this.#drawn();
+    return undefined;
   };
 
-  /** The rest of a first picture, a little each time. */
-  readonly #goOn = (): void => {
-    if (this.plot.goOn()) this.#drawn();
-    else drawSoon(this.#goOn);
+  /** The rest of a picture, a little each time. */
+  readonly #goOn = (): Task | undefined => {
+    if (!this.plot.goOn()) return this.#goOn;
+    this.#drawn();
+    return undefined;
   };
 
   #drawn(): void {
@@ -238,7 +249,7 @@ class PanelCore {
     this.#lift();
   }
 
-  readonly #lift = (): void => {
+  readonly #lift = (): undefined => {
     this.plot.lift(this.context.lifted.peek());
   };
 
@@ -346,6 +357,7 @@ class PanelCore {
   close(): void {
     clearTimeout(this.#timer);
     clearTimeout(this.#askTimer);
+    drawNever(this.#prepare);
     drawNever(this.#draw);
     drawNever(this.#goOn);
     drawNever(this.#lift);

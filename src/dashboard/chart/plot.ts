@@ -1,6 +1,8 @@
 /**
- * One drawing: uPlot for axes, cursor and selection, and pixels of our own within, in the same canvas, as a browser pays
- * for each canvas in each frame. The lines' pixels are kept, so that pointing at a run costs one line, however many there are.
+ * One drawing: uPlot for axes, cursor and selection, and pixels of our own within, in the same canvas. That one is never in
+ * the page: what is whole is handed to the page's canvas as a bitmap, as without a graphics card a browser copies a canvas
+ * that can be drawn on anew in each frame, changed or not. The lines' pixels are kept, so that pointing at a run costs one
+ * line, however many there are.
  */
 import uPlot from 'uplot';
 import { formatNumber, formatTicks } from '../format/numbers.ts';
@@ -60,9 +62,10 @@ const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 /** CSS pixels; "12.5 MiB/s" fits. */
 const Y_AXIS = 72;
 const X_AXIS = 24;
-/** Room at the right of the plot. */
+/** Room at the right of the plot, and above it. */
 const RIGHT = 12;
-/** Milliseconds of one step of a first picture. */
+const TOP = 8;
+/** Milliseconds of one step of a picture of many lines. */
 const STEP_MS = 8;
 /** Least pixels of a drag that means a range. */
 const LEAST_DRAG = 6;
@@ -75,15 +78,21 @@ export class Plot {
   readonly #raster = new Raster();
   /** How much of each line is in it. */
   #painted = new Map<Line, number>();
-  /** Lines of the first picture that are still to be painted: until then there are axes alone. */
+  /** Lines that are still to be painted: until then the page shows what it showed. */
   #unfinished: Iterator<void> | undefined;
-  /** Something was on the canvas, which is not given up for a blank one. */
-  #shown = false;
+  /** Within `draw`, whose caller paints on. */
+  #drawing = false;
+  /** What the page shows. */
+  readonly #screen = document.createElement('canvas');
+  readonly #display = this.#screen.getContext('bitmaprenderer');
   #plot: uPlot | undefined;
+  /** Draws `#plot` for the first time. */
+  #init: (() => void) | undefined;
   #style: PlotStyle;
   #size = { width: 0, height: 0 };
   /** Since it was last drawn. */
   #resized = false;
+  #recoloured = false;
   #picture: Picture | undefined;
   #lifted: string | null = null;
   #cursorX: number | null = null;
@@ -92,6 +101,8 @@ export class Plot {
     this.#host = host;
     this.#style = style;
     this.#handlers = handlers;
+    // The page's layers are these from the beginning: to add one costs as much as all of them.
+    host.append(this.#screen);
   }
 
   get width(): number {
@@ -112,33 +123,43 @@ export class Plot {
     this.#plot = undefined;
   }
 
+  /** Makes what needs no data, while they are on their way. */
+  prepare(): void {
+    if (this.#plot === undefined && this.#size.width >= 40) this.#build();
+  }
+
   /**
    * Draws all of it; `grown`: since the last time lines have grown at their ends, and nothing else has changed. True where
-   * it is done: a first picture of many lines is painted in steps, by `goOn`.
+   * it is done: many lines are painted in steps, by `goOn`.
    */
   draw(picture: Picture, grown: boolean): boolean {
     const before = this.#picture;
     this.#picture = picture;
     if (this.#size.width < 40) return true;
-    const plot = this.#plot;
-    const resized = this.#resized;
-    this.#resized = false;
-    if (plot === undefined) this.#build(picture);
-    else if (!resized && before?.x === picture.x && before.y === picture.y) {
+    const plot = this.#plot ?? this.#build();
+    const init = this.#init;
+    this.#init = undefined;
+    const [resized, recoloured] = [this.#resized, this.#recoloured];
+    this.#resized = this.#recoloured = false;
+    this.#drawing = true;
+    if (!init && !resized && !recoloured && before?.x === picture.x && before.y === picture.y) {
       if (grown && this.#unfinished === undefined) this.#extend();
       else this.#paint();
     } else {
       // Draws the axes, and the lines with them, once.
       plot.batch(() => {
+        init?.();
         if (resized) plot.setSize(this.#size);
+        if (recoloured) plot.redraw(false, true);
         plot.setScale('x', { min: picture.x[0], max: picture.x[1] });
         plot.setScale('y', { min: picture.y[0], max: picture.y[1] });
       });
     }
-    return this.#unfinished === undefined;
+    this.#drawing = false;
+    return this.goOn();
   }
 
-  /** Paints some more of a first picture; true where it is done. */
+  /** Paints some more; true where it is done. */
   goOn(): boolean {
     const steps = this.#unfinished;
     if (steps === undefined) return true;
@@ -148,9 +169,9 @@ export class Plot {
     return true;
   }
 
-  /** Axes and grid anew, after a change of theme. */
+  /** The theme has changed: the next picture has axes and grid anew. */
   recolour(): void {
-    this.#plot?.redraw(false, true);
+    this.#recoloured = true;
   }
 
   projection(): Projection | undefined {
@@ -196,7 +217,7 @@ export class Plot {
 
   /** Shows the cursor of another plot at this x. */
   setCursor(x: number | null): void {
-    if (x === this.#cursorX || this.#plot === undefined) return;
+    if (x === this.#cursorX || this.#plot === undefined || this.#picture === undefined) return;
     this.#cursorX = x;
     this.#host.classList.toggle('crossed', x !== null);
     const left = x === null ? -10 : (this.projection()?.x(x) ?? -10);
@@ -206,7 +227,7 @@ export class Plot {
   /** A picture of it: axes, lines and a background. */
   toCanvas(): HTMLCanvasElement | undefined {
     const plot = this.#plot;
-    if (plot === undefined) return undefined;
+    if (plot === undefined || this.#picture === undefined) return undefined;
     const copy = document.createElement('canvas');
     const own = plot.ctx.canvas;
     [copy.width, copy.height] = [own.width, own.height];
@@ -242,12 +263,12 @@ export class Plot {
   #box(): { width: number; height: number } {
     return {
       width: Math.max(1, this.#size.width - Y_AXIS - RIGHT),
-      height: Math.max(1, this.#size.height - X_AXIS - 8),
+      height: Math.max(1, this.#size.height - X_AXIS - TOP),
     };
   }
 
-  /** Makes it and draws it. */
-  #build(picture: Picture): void {
+  /** Makes it, and draws nothing yet. */
+  #build(): uPlot {
     const { axis, logX, logY, stepsY } = this.#style;
     const none = { show: false };
     const base = { font: FONT, stroke: () => ink.peek().text, grid: none, ticks: none };
@@ -270,17 +291,11 @@ export class Plot {
     const plot: uPlot = new uPlot(
       {
         ...this.#size,
-        padding: [8, RIGHT, 0, 0],
+        padding: [TOP, RIGHT, 0, 0],
         legend: { show: false },
         scales: {
-          x: {
-            time: axis === 'time',
-            auto: false,
-            distr: logX ? 3 : 1,
-            min: picture.x[0],
-            max: picture.x[1],
-          },
-          y: { auto: false, distr: logY ? 3 : 1, min: picture.y[0], max: picture.y[1] },
+          x: { time: axis === 'time', auto: false, distr: logX ? 3 : 1 },
+          y: { auto: false, distr: logY ? 3 : 1 },
         },
         axes: [
           { ...xAxis, scale: 'x', size: X_AXIS, gap: 4 },
@@ -329,9 +344,12 @@ export class Plot {
       ],
       (made, init) => {
         this.#plot = made;
-        // Else it would draw all of it again at the end of the task.
-        made.batch(init);
-        // Last: a font that is set on a canvas of the page has the whole page styled and laid out first.
+        this.#init = () => init();
+        // A font that is set on a canvas of the page has the whole page styled and laid out first.
+        made.ctx.canvas.remove();
+        // As uPlot will place it: to move what is in the page has all layers made anew.
+        place(made.over, { left: Y_AXIS, top: TOP, ...this.#box() });
+        place(made.over.parentElement, this.#size);
         this.#host.append(made.root);
       },
     );
@@ -367,6 +385,7 @@ export class Plot {
       },
       { passive: false },
     );
+    return plot;
   }
 
   /** A label that would stick out at the right is left out. */
@@ -412,15 +431,15 @@ export class Plot {
     this.#ground(this.#raster, plot, at);
     this.#painted = new Map(this.#picture.lines.map(({ line }) => [line, line.n]));
     this.#unfinished = drawSteps(this.#raster, this.#picture.lines, at);
-    if (!this.#shown) return;
-    for (let step = this.#unfinished.next(); step.done !== true; ) step = this.#unfinished.next();
-    this.#finish(plot);
+    if (this.#drawing) return;
+    // uPlot by itself, as where the window was moved to a screen of other pixels.
+    while (this.#unfinished.next().done !== true);
+    this.#finish();
   }
 
-  #finish(plot = this.#plot): void {
+  #finish(): void {
     this.#unfinished = undefined;
-    this.#shown = true;
-    this.#show(plot);
+    this.#show();
   }
 
   /** New ends over what is there. That they lie over lines that should be over them shows until the axes move. */
@@ -442,8 +461,9 @@ export class Plot {
     raster.clear(surface, grid, splitsOf(plot, 0).map(at.x), splitsOf(plot, 1).map(at.y));
   }
 
-  /** Puts the lines onto the canvas; where one is lifted, bold over the others, which are pale. */
-  #show(plot = this.#plot): void {
+  /** Puts the lines onto the canvas; where one is lifted, bold over the others, which are pale. Then the page gets it. */
+  #show(): void {
+    const plot = this.#plot;
     const at = this.projection();
     const lines = this.#picture?.lines.filter((line) => line.owner === this.#lifted) ?? [];
     let shown = this.#raster;
@@ -461,7 +481,13 @@ export class Plot {
       shown = pale;
     }
     plot.ctx.putImageData(shown.image(), Math.round(plot.bbox.left), Math.round(plot.bbox.top));
+    // There before the frame is: it waits for nothing.
+    void createImageBitmap(plot.ctx.canvas).then((bitmap) => this.#display?.transferFromImageBitmap(bitmap));
   }
+}
+
+function place(element: HTMLElement | null, box: Record<string, number>): void {
+  for (const [name, pixels] of Object.entries(box)) element?.style.setProperty(name, `${pixels}px`);
 }
 
 /** Of what is not lifted. */
