@@ -127,22 +127,33 @@ const homes = [folder, bucket, http, ...('missing' in postgres ? [] : [database_
 test.skipIf(!('missing' in postgres))('PostgreSQL is not there', () => expect(homes).toHaveLength(3));
 
 test('of a run that goes on, a push sends the lines that were looked through for secrets', async () => {
-  const run = await a.run({ ended: false });
+  const run = await a.run({ ended: false, code: true });
   const [{ path } = { path: '' }] = listJournals(runFolder(a.layout, run));
   const there = team.folder('there').space();
-  const remote = Object.create(there) as Space;
+  const secret = `{"k":"c","t":1,"o":1,"n":0,"x":"${'AKIA'}QX3ZN7B4WPLM2KTD"}\n`;
   let asked = 0;
-  remote.states = (runs) => {
-    // Just looked through, and before it is sent.
-    if (++asked === 2) appendFileSync(path, `{"k":"c","t":1,"o":1,"n":0,"x":"${'AKIA'}QX3ZN7B4WPLM2KTD"}\n`);
-    return there.states(runs);
+  const remote: Space = {
+    compare: (...sent) => there.compare(...sent),
+    list: (query) => there.list(query),
+    states: (runs) => there.states(runs),
+    writeJournals: (pieces) => there.writeJournals(pieces),
+    readJournals: (wants) => there.readJournals(wants),
+    missingBlobs: (...sent) => there.missingBlobs(...sent),
+    writeBlobs: (parts) => there.writeBlobs(parts),
+    readBlob: (...sent) => there.readBlob(...sent),
+    missingTrees: (...sent) => {
+      // Its journals were just looked through, and are not sent yet.
+      if (++asked === 1) appendFileSync(path, secret);
+      return there.missingTrees(...sent);
+    },
+    writeTrees: (parts) => there.writeTrees(parts),
+    readTrees: (...sent) => there.readTrees(...sent),
+    close: () => there.close(),
   };
-  remote.compare = (...sent) => there.compare(...sent);
-  remote.writeJournals = (...sent) => there.writeJournals(...sent);
   const push = () => pushRuns({ own: a.space(), remote, runs: [run] });
   const before = (await a.space().states([run])).get(run)?.journals;
   expect(await push()).toMatchObject({ secrets: [], report: { problems: [], journals: { pieces: 1 } } });
-  expect(asked).toBe(2);
+  expect(asked).toBeGreaterThan(0);
   expect((await there.states([run])).get(run)?.journals).toEqual(before);
   expect(await push()).toMatchObject({ report: null, secrets: [{ kind: 'AWS access key' }] });
 });
