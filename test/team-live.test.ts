@@ -2,6 +2,9 @@
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { FolderObjects } from '../src/blobs/folder-objects.ts';
+import { teamParts } from '../src/cli/collector-team.ts';
+import { openTeamBackend } from '../src/collector/team-backend.ts';
+import { createToken } from '../src/collector/tokens.ts';
 import { newRunId } from '../src/events/ids.ts';
 import { encodeEvent } from '../src/events/line.ts';
 import type { Event } from '../src/events/schema.ts';
@@ -12,6 +15,7 @@ import { TeamJournals } from '../src/postgres/team-journals.ts';
 import { JournalHasher } from '../src/sync/journal-hash.ts';
 import type { JournalPiece } from '../src/sync/space.ts';
 import { type Member, makeTeam, type Team } from '../src/sync/sync-fixture.ts';
+import { BUILT_INTAKE } from './support/collector-home.ts';
 import { describePostgres } from './support/describe-postgres.ts';
 import { until } from './support/sandbox.ts';
 
@@ -160,6 +164,36 @@ await describePostgres('a live run', (postgres) => {
     }
     await taken(run, lines);
     expect(await ask('SELECT count::int FROM series')).toEqual([{ count: 30 }, { count: 30 }]);
+  });
+
+  it('needs no more connections than its collector may have', async () => {
+    const own = await postgres.database('few');
+    const bug = (error: unknown) => failures.push(error);
+    const parts = { ...teamParts({ env: process.env, bug }), intake: BUILT_INTAKE };
+    const backend = await openTeamBackend(`${own}?connections=4`, { folder: join(team.root, 'few') }, parts);
+    opened.push(backend);
+    const { record } = await createToken(backend.registry, { space: 'team', scope: 'write' }, 1);
+    const home = await backend.open('team', { busy: () => false, routes: () => () => {} });
+    opened.push(home);
+    const run = newRunId();
+    const source = new Source(run, 'job-aaaaaaaa');
+    const connections = async () => {
+      const name = new URL(own).pathname.slice(1);
+      const sql = `SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = '${name}'`;
+      return Number((await postgres.query(sql))[0]?.n);
+    };
+    let most = 0;
+    for (let s = 0; s < 5; s += 1) {
+      const events = s === 0 ? opening(run, source.writer) : [sample(s)];
+      const asking = Array.from({ length: 40 }, () => backend.registry.findToken(record.id));
+      const looking = Array.from({ length: 10 }, () => home.usage(null));
+      const writing = home.space.writeJournals([source.next(...events)]);
+      most = Math.max(most, await connections());
+      await Promise.all([...asking, ...looking, writing]);
+      most = Math.max(most, await connections());
+    }
+    expect(most).toBeGreaterThan(1);
+    expect(most).toBeLessThanOrEqual(4);
   });
 
   it('is received once, and refused once it is removed, whoever removed it', async () => {

@@ -43,7 +43,10 @@ describe.skipIf(missing !== null)(
 
     const begin = (file: URL): IntakeThread => {
       const objects = { folder: join(sandbox.folder, 'objects') };
-      thread = new IntakeThread({ file, database: url, objects, failed: (error) => failures.push(error) });
+      const failed = (error: unknown) => failures.push(error);
+      // Nobody else receives anything.
+      const listener = { on: () => () => {} };
+      thread = new IntakeThread({ file, database: url, connections: 2, listener, objects, failed });
       thread.add('team');
       return thread;
     };

@@ -5,7 +5,7 @@ import { WaddleError } from '../errors/waddle-error.ts';
 import { ensureFolder } from '../journal/folder.ts';
 import type { Context } from './context.ts';
 
-/** Null where there is no database: the collector keeps files. @throws WaddleError `blobs-missing`, `blobs-invalid` */
+/** Null where there is no database: the collector keeps files. @throws WaddleError `database-invalid`, `blobs-missing`, `blobs-invalid` */
 export async function teamOf(
   context: Context,
   flags: { database?: string | undefined; blobs?: string | undefined; direct?: boolean | undefined },
@@ -18,14 +18,8 @@ export async function teamOf(
       exitCode: 2,
     });
   }
-  if (!URL.canParse(database) || !/^postgres(?:ql)?:$/.test(new URL(database).protocol)) {
-    throw new WaddleError(
-      'database-invalid',
-      'the database is not named by a URL of PostgreSQL',
-      'Write postgres://user:password@host:5432/name.',
-      { exitCode: 2 },
-    );
-  }
+  const { readDatabaseUrl } = await import('../postgres/database-url.ts');
+  readDatabaseUrl(database);
   if (blobs === undefined) {
     throw new WaddleError(
       'blobs-missing',

@@ -7,6 +7,7 @@ import type { JournalPiece } from '../sync/space.ts';
 /** What the thread begins with. */
 export interface IntakeBeginning {
   database: string;
+  connections: number;
   objects: ObjectsPlace;
 }
 
@@ -23,6 +24,8 @@ export type ToIntake =
   /** Takes in what comes of a space, from here on. Its schema is there. */
   | { kind: 'space'; space: string }
   | { kind: 'task'; id: number; task: IntakeTask }
+  /** Somebody has received something of a space; of any where it is null. */
+  | { kind: 'work'; space: string | null }
   /** Finishes what it is at, and ends. */
   | { kind: 'close' };
 

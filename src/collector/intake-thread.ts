@@ -1,6 +1,8 @@
 import { Worker } from 'node:worker_threads';
 import type { ObjectsPlace } from '../blobs/objects-place.ts';
 import { WaddleError } from '../errors/waddle-error.ts';
+import type { Notices } from '../postgres/listener.ts';
+import { WORK_CHANNEL } from '../postgres/team-journals.ts';
 import { type PackedPiece, type UnpackedPiece, unpackPieces } from '../protocol/piece-frames.ts';
 import type { JournalPiece, PieceResult } from '../sync/space.ts';
 import {
@@ -24,6 +26,9 @@ export interface IntakeThreadOptions {
   /** Of the thread: `intake-worker.ts`, or what was built from it. */
   file: string | URL;
   database: string;
+  connections: number;
+  /** Of the thread that answers, which listens for both. */
+  listener: Notices;
   objects: ObjectsPlace;
   failed(error: unknown): void;
 }
@@ -39,6 +44,7 @@ interface Asked {
  */
 export class IntakeThread {
   readonly #options: IntakeThreadOptions;
+  readonly #stopListening: () => void;
   readonly #spaces = new Set<string>();
   readonly #asked = new Map<number, Asked>();
   #worker: Worker | null = null;
@@ -50,12 +56,13 @@ export class IntakeThread {
 
   constructor(options: IntakeThreadOptions) {
     this.#options = options;
+    this.#stopListening = options.listener.on(WORK_CHANNEL, (space) => this.#say({ kind: 'work', space }));
     this.#begin();
   }
 
   #begin(): void {
-    const { file, database, objects, failed } = this.#options;
-    const workerData: IntakeBeginning = { database, objects };
+    const { file, database, connections, objects, failed } = this.#options;
+    const workerData: IntakeBeginning = { database, connections, objects };
     // node:sqlite still calls itself experimental.
     const execArgv = ['--disable-warning=ExperimentalWarning'];
     const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_MB };
@@ -147,6 +154,7 @@ export class IntakeThread {
   /** After what was asked is done. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#stopListening();
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#say({ kind: 'close' });
     await this.#ended;

@@ -7,7 +7,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { openObjects } from '../blobs/objects-place.ts';
 import { openDatabase } from '../postgres/database.ts';
 import { Intake } from '../postgres/intake.ts';
-import { Listener } from '../postgres/listener.ts';
+import type { Notices } from '../postgres/listener.ts';
 import { type ReceivedPieces, TeamJournals } from '../postgres/team-journals.ts';
 import { unpackPieces } from '../protocol/piece-frames.ts';
 import {
@@ -18,7 +18,6 @@ import {
   tellError,
 } from './intake-messages.ts';
 
-const CONNECTIONS = 10;
 /** Linux alone gives a thread a priority of its own; elsewhere it would be the whole collector's. */
 const NICE = 5;
 
@@ -29,8 +28,15 @@ const say = (message: FromIntake, given: ArrayBuffer[] = []): void => port.postM
 if (process.platform === 'linux') setPriority(0, Math.max(getPriority(0), NICE));
 
 const beginning = workerData as IntakeBeginning;
-const database = await openDatabase(beginning.database, { connections: CONNECTIONS });
-const listener = new Listener(database);
+const database = await openDatabase(beginning.database, { connections: beginning.connections });
+/** The thread that answers listens for both. */
+const heardBy = new Set<(space: string | null) => void>();
+const listener: Notices = {
+  on(_channel, heard) {
+    heardBy.add(heard);
+    return () => heardBy.delete(heard);
+  },
+};
 const objects = await openObjects(beginning.objects);
 const spaces = new Map<string, { intake: Intake; journals: TeamJournals }>();
 
@@ -85,7 +91,6 @@ function ownBuffers(answer: unknown): ArrayBuffer[] {
 async function close(): Promise<void> {
   await Promise.all(open);
   for (const { intake } of spaces.values()) await intake.close();
-  await listener.close();
   await database.close();
   // Nothing else keeps it up.
   parentPort?.close();
@@ -94,5 +99,6 @@ async function close(): Promise<void> {
 port.on('message', (message: ToIntake) => {
   if (message.kind === 'space') spaceOf(message.space);
   else if (message.kind === 'task') begin(message.id, message.task);
+  else if (message.kind === 'work') for (const heard of heardBy) heard(message.space);
   else void close();
 });

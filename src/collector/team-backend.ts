@@ -11,6 +11,7 @@ import { eventTime } from '../events/line.ts';
 import type { Event } from '../events/schema.ts';
 import { JournalWriter } from '../journal/writer.ts';
 import { type Database, openDatabase, openSpaceSchema } from '../postgres/database.ts';
+import { readDatabaseUrl, shareConnections } from '../postgres/database-url.ts';
 import { PostgresEngine } from '../postgres/engine.ts';
 import { GarbageChore } from '../postgres/garbage-chore.ts';
 import { Listener } from '../postgres/listener.ts';
@@ -44,20 +45,26 @@ export interface TeamParts {
 const CHUNK_BYTES = 4 * 1024 * 1024;
 /** Greatest body of a request to the application. */
 const BODY_BYTES = 4 * 1024 * 1024;
-/** The thread that takes in has more of its own. */
-const CONNECTIONS = 10;
 /** How long PostgreSQL is waited for at the start, in milliseconds. */
 const START_MS = 60_000;
 
 /** @throws WaddleError `database-unreachable`, `database-denied`, `store-newer` */
 export async function openTeamBackend(url: string, place: ObjectsPlace, parts: TeamParts): Promise<Backend> {
-  const database = await reach(url);
+  const { answering, takingIn } = shareConnections(readDatabaseUrl(url).connections);
+  const database = await reach(url, answering);
   const listener = new Listener(database);
   const registry = new PostgresRegistry(database);
   const objects = await openObjects(place);
   // Of this process alone, and gone with it: git's repositories, made again from the objects.
   const scratch = mkdtempSync(join(tmpdir(), 'waddle-collector-'));
-  const intake = new IntakeThread({ file: parts.intake, database: url, objects: place, failed: parts.bug });
+  const intake = new IntakeThread({
+    file: parts.intake,
+    database: url,
+    connections: takingIn,
+    listener,
+    objects: place,
+    failed: parts.bug,
+  });
   const known = new Set<string>();
   const know = async (space: string): Promise<void> => {
     if (known.has(space)) return;
@@ -107,11 +114,11 @@ export async function openTeamBackend(url: string, place: ObjectsPlace, parts: T
 }
 
 /** PostgreSQL may be starting too, or starting again. */
-async function reach(url: string): Promise<Database> {
+async function reach(url: string, connections: number): Promise<Database> {
   const deadline = performance.now() + START_MS;
   for (;;) {
     try {
-      return await openDatabase(url, { connections: CONNECTIONS });
+      return await openDatabase(url, { connections });
     } catch (error) {
       const passing = error instanceof WaddleError && error.code === 'database-unreachable';
       if (!passing || performance.now() > deadline) throw error;

@@ -49,21 +49,19 @@ export async function collectGarbage(
   signal?: AbortSignal,
 ): Promise<Garbage> {
   await checkAlone(database, objects);
-  const client = await database.connect();
+  const client = await database.client();
   try {
+    await client.connect();
     const { rows } = await client.query<{ mine: boolean }>('SELECT pg_try_advisory_lock($1, 0) AS mine', [
       LOCK.garbage,
     ]);
     if (rows[0]?.mine !== true) {
       throw new WaddleError('gc-runs', 'another collects the garbage of this database', 'Let it finish.');
     }
-    try {
-      return await collect(database, objects, ages, dry, signal);
-    } finally {
-      await client.query('SELECT pg_advisory_unlock($1, 0)', [LOCK.garbage]);
-    }
+    return await collect(database, objects, ages, dry, signal);
   } finally {
-    client.release();
+    // The lock goes with it.
+    await client.end();
   }
 }
 

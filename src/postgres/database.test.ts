@@ -111,4 +111,22 @@ await describePostgres('a database', (postgres) => {
     }
     await database.close();
   });
+
+  it('prepares nothing any more where what was prepared is another connection’s', async () => {
+    const database = await openDatabase(url, { connections: 1 });
+    const ask = () => database.ask('SELECT $1::text AS said', ['it']);
+    expect(await ask()).toEqual([{ said: 'it' }]);
+    const prepared = async () =>
+      (await database.transaction(null, (session) => session.rows('SELECT name FROM pg_prepared_statements')))
+        .length;
+    expect(await prepared()).toBe(1);
+    // As a pooler does that gives the next statement to another one.
+    await database.transaction(null, (session) => session.rows('DEALLOCATE ALL'));
+    expect(await ask()).toEqual([{ said: 'it' }]);
+    expect(await database.transaction('one', (session) => session.prepared('SELECT 1 AS n'))).toEqual([
+      { n: 1 },
+    ]);
+    expect(await prepared()).toBe(0);
+    await database.close();
+  });
 });

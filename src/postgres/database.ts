@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
-import type { Pool, PoolClient } from 'pg';
+import type { Client, Pool, PoolClient } from 'pg';
 import { WaddleError } from '../errors/waddle-error.ts';
+import { readDatabaseUrl } from './database-url.ts';
 import { INSTANCE_MIGRATIONS, SPACE_MIGRATIONS } from './schema.ts';
 
 /** Rows come back as plain objects; whole numbers as numbers, NULL as null, bytes as Buffers. */
@@ -33,6 +34,9 @@ interface Beginning {
   lock?: readonly [number, number];
 }
 
+/** A connection that nobody uses is kept so long: many collectors share what one PostgreSQL allows. */
+const IDLE_MS = 10_000;
+
 /** Schema of what all spaces share. */
 const INSTANCE = 'waddle';
 /** Locks of ours, by what they lock. */
@@ -49,12 +53,20 @@ const NAME = /^[a-z0-9][a-z0-9_-]{0,47}$/;
 /** PostgreSQL as every collector shares it; must be closed. */
 export class Database {
   readonly pool: Pool;
-  /** For connections of one's own, such as those that listen. */
   readonly url: string;
+  readonly #session: string;
 
-  constructor(pool: Pool, url: string) {
+  /** @param session its address for connections of one's own */
+  constructor(pool: Pool, url: string, session: string) {
     this.pool = pool;
     this.url = url;
+    this.#session = session;
+  }
+
+  /** A connection of one's own, that is not a pooler's to share: one that listens, or holds a lock for long. Not connected yet. */
+  async client(): Promise<Client> {
+    const { default: pg } = await import('pg');
+    return new pg.Client({ connectionString: this.#session, application_name: 'waddle', keepAlive: true });
   }
 
   /**
@@ -107,6 +119,7 @@ export class Database {
       await client.query('COMMIT');
       return result;
     } catch (error) {
+      forgetsPrepared(error);
       try {
         await client.query('ROLLBACK');
       } catch (lost) {
@@ -123,8 +136,12 @@ export class Database {
    * (`schemaName`), and columns are named.
    */
   async ask(text: string, values: readonly unknown[]): Promise<Row[]> {
+    const ask = async () => (await this.pool.query<Row>(preparedQuery('', text, values))).rows;
     try {
-      return (await this.pool.query<Row>(preparedQuery('', text, values))).rows;
+      return await ask().catch((error: unknown) => {
+        if (!forgetsPrepared(error)) throw error;
+        return ask();
+      });
     } catch (error) {
       throw databaseError(error);
     }
@@ -151,12 +168,13 @@ export async function openDatabase(url: string, options: DatabaseOptions = {}): 
   types.setTypeParser(20, Number);
   // numeric: sums of them.
   types.setTypeParser(1700, Number);
+  const address = readDatabaseUrl(url);
   const pool = new pg.Pool({
-    connectionString: url,
+    connectionString: address.url,
     max: options.connections ?? 10,
     types,
     connectionTimeoutMillis: 10_000,
-    idleTimeoutMillis: 60_000,
+    idleTimeoutMillis: IDLE_MS,
     application_name: 'waddle',
     keepAlive: true,
   });
@@ -164,7 +182,7 @@ export async function openDatabase(url: string, options: DatabaseOptions = {}): 
   // statements the next one tells.
   pool.on('error', () => {});
   pool.on('connect', (client) => client.on('error', () => {}));
-  const database = new Database(pool, url);
+  const database = new Database(pool, address.url, address.session);
   try {
     await migrate(database, null, INSTANCE_MIGRATIONS);
     return database;
@@ -257,9 +275,20 @@ const MOST_COUNTED = 4096;
 const names = new Map<string, string>();
 const counts = new Map<string, number>();
 
+/** Off for good where a pooler gives each statement to whichever connection is free, and does not know of prepared ones. */
+let prepares = true;
+
+/** Whether it failed because what was prepared is another connection's; from then on nothing is prepared. */
+function forgetsPrepared(error: unknown): boolean {
+  if (!STRANGE_PREPARED.test(String((error as { code?: unknown }).code ?? ''))) return false;
+  prepares = false;
+  return true;
+}
+
 /** The query, as one that is prepared: under one name for a text and the schemas that its names are looked up in. */
 function preparedQuery(path: string, text: string, values: readonly unknown[]) {
   const query = { text, values: values as unknown[] };
+  if (!prepares) return query;
   const key = `${path}\0${text}`;
   let name = names.get(key);
   if (name === undefined) {
@@ -302,8 +331,10 @@ function newerError(schema: string, version: number, known: number): WaddleError
   );
 }
 
+/** A prepared statement is not there, or there already. */
+const STRANGE_PREPARED = /^(26000|42P05)$/;
 /** Refused, gone, starting up, shutting down: it may come back. */
-const PASSING = /^(08|57P0|53|40001|40P01)|^E(CONN|PIPE|HOST|NET|TIMEDOUT)/;
+const PASSING = /^(08|57P0|53|40001|40P01|26000|42P05)|^E(CONN|PIPE|HOST|NET|TIMEDOUT)/;
 
 /** What a person can act on; `database-unreachable` may pass, and whoever asked should try again. */
 export function databaseError(error: unknown): unknown {

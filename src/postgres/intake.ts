@@ -4,7 +4,7 @@ import { WaddleError } from '../errors/waddle-error.ts';
 import { compactSegments } from './compact-segments.ts';
 import { type Database, schemaName } from './database.ts';
 import { type Handed, HandedPieces } from './handed-pieces.ts';
-import type { Listener } from './listener.ts';
+import type { Notices } from './listener.ts';
 import { TakeIn, type TakenIn } from './take-in.ts';
 import { type ReceivedPieces, WORK_CHANNEL } from './team-journals.ts';
 
@@ -18,7 +18,7 @@ const BUSY_MS = 50;
 
 export interface IntakeOptions {
   database: Database;
-  listener: Listener;
+  listener: Notices;
   objects: ObjectStore;
   space: string;
   /** Runs that are taken in at a time. */

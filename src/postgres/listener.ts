@@ -4,8 +4,17 @@ import type { Database } from './database.ts';
 /** Milliseconds before a lost connection is made again; each try waits longer. */
 const RETRY_MS = [50, 200, 1000, 3000];
 
+/** Where notices come from. */
+export interface Notices {
+  /**
+   * @param heard told of each notice; with null where some may have been missed
+   * @returns what ends that
+   */
+  on(channel: string, heard: (payload: string | null) => void): () => void;
+}
+
 /** One connection that listens, made again whenever it is lost; must be closed. */
-export class Listener {
+export class Listener implements Notices {
   readonly #database: Database;
   readonly #heard = new Map<string, Set<(payload: string | null) => void>>();
   #client: Client | null = null;
@@ -18,10 +27,6 @@ export class Listener {
     this.#database = database;
   }
 
-  /**
-   * @param heard told of each notice; with null where some may have been missed
-   * @returns what ends that
-   */
   on(channel: string, heard: (payload: string | null) => void): () => void {
     const known = this.#heard.get(channel);
     if (known === undefined) {
@@ -42,12 +47,7 @@ export class Listener {
   }
 
   async #open(): Promise<void> {
-    const { default: pg } = await import('pg');
-    const client = new pg.Client({
-      connectionString: this.#database.url,
-      application_name: 'waddle',
-      keepAlive: true,
-    });
+    const client = await this.#database.client();
     let lost = false;
     const again = () => {
       if (lost) return;
