@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { journals, OTHER, schedule } from '../../test/support/random-journals.ts';
+import { rounds } from '../../test/support/rounds.ts';
 import { dumpLogical } from '../store/dump-logical.ts';
 import type { Store } from '../store/open.ts';
 import { MAX_SEQ } from '../store/schema.ts';
@@ -56,8 +57,8 @@ describe('the database', () => {
           project.remove();
         }
       }),
-      // As many as there is time for: on a loaded machine 80 take longer than a test may.
-      { numRuns: 80, interruptAfterTimeLimit: 25_000 },
+      // As many as there is time for: on a loaded machine they take longer than a test may.
+      { numRuns: rounds(20), interruptAfterTimeLimit: 25_000 },
     );
   });
 
@@ -83,7 +84,7 @@ describe('the database', () => {
           project.remove();
         }
       }),
-      { numRuns: 15 },
+      { numRuns: rounds(8) },
     );
   });
 });

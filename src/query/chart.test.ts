@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { rounds } from '../../test/support/rounds.ts';
 import { answerNow } from '../store/answer-now.ts';
 import { FAN_OUT, MAX_SEGMENTS } from '../store/series.ts';
 import { type Chart, readSeries } from './chart.ts';
@@ -95,7 +96,7 @@ describe('a chart', () => {
           expect(at).toBe(segment.length);
         }
       }),
-      { numRuns: 60 },
+      { numRuns: rounds(25) },
     );
   });
 
@@ -139,7 +140,7 @@ describe('a chart', () => {
         // Two neighbours a segment may come with it.
         if (axis === 'step' && inside + 2 * found.lines.length <= points) expect(found.raw).toBe(true);
       }),
-      { numRuns: 100 },
+      { numRuns: rounds(40) },
     );
   });
 
@@ -232,7 +233,7 @@ describe('samples', () => {
         );
         expect(new Set(rows.map((row) => row.rowid)).size).toBe(rows.length);
       }),
-      { numRuns: 40 },
+      { numRuns: rounds(15) },
     );
   });
 

@@ -1,6 +1,7 @@
 /** A page is read off indexes, and where all runs are asked for, they are sorted: both must say the same. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { rounds } from '../../test/support/rounds.ts';
 import { addRun, ask, isLocal, type TemporaryStore, temporaryStore } from './fixture.ts';
 import { type ListOptions, listRuns } from './runs-table.ts';
 
@@ -200,7 +201,7 @@ describe('a page', () => {
         }
         expect(paged).toEqual(whole);
       }),
-      { numRuns: isLocal() ? 1500 : 150 },
+      { numRuns: rounds(isLocal() ? 300 : 60) },
     );
   });
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { rounds } from '../../test/support/rounds.ts';
 import { WaddleError } from '../errors/waddle-error.ts';
 import { readNumberText } from '../store/number-text.ts';
 import type { Field } from './fields.ts';
@@ -173,7 +174,7 @@ describe('what is not', () => {
           if (!(error instanceof WaddleError) || error.code !== 'filter-invalid') throw error;
         }
       }),
-      { numRuns: isLocal() ? 3000 : 10 },
+      { numRuns: rounds(isLocal() ? 1000 : 10) },
     );
   });
 });
@@ -390,7 +391,7 @@ describe('what a filter lets through', () => {
         const expected = runs.filter((run) => evaluate(filter, run)).map((run) => run.id);
         expect(found.toSorted()).toEqual(expected.toSorted());
       }),
-      { numRuns: isLocal() ? 2000 : 200 },
+      { numRuns: rounds(isLocal() ? 500 : 100) },
     );
   });
 
@@ -401,7 +402,7 @@ describe('what a filter lets through', () => {
         const no = ask(temporary.store, listRuns({ filter: `not (${text})` })).rows.length;
         expect(yes + no).toBe(runs.length);
       }),
-      { numRuns: isLocal() ? 300 : 30 },
+      { numRuns: rounds(isLocal() ? 100 : 30) },
     );
   });
 

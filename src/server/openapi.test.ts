@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { rounds } from '../../test/support/rounds.ts';
 import { type Fixture, isLocal, startFixture } from './fixture.ts';
 
 interface Operation {
@@ -170,7 +171,7 @@ describe('the OpenAPI document', () => {
         }
         expect(server.bugs).toEqual([]);
       }),
-      { numRuns: isLocal() ? 1500 : 300 },
+      { numRuns: rounds(isLocal() ? 300 : 100) },
     );
   });
 });
