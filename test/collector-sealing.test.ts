@@ -1,6 +1,12 @@
 /** Journals of ended runs in a collector's folder: compressed, and for sync and charts the same as before. */
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { backupCollector, restoreCollector } from '../src/collector/backup.ts';
+import { spaceFolder } from '../src/collector/folder-backend.ts';
+import { layoutOf, runFolder } from '../src/journal/layout.ts';
+import { openPlainBytes } from '../src/journal/reader.ts';
 import type { HttpSpace } from '../src/sync/http-space.ts';
 import { rootOfBytes, TestCollector, TestJournal, testRun } from './collector-fixture.ts';
 import { spaceFiles } from './support/collector-home.ts';
@@ -48,6 +54,29 @@ async function read(run: string, writer: string, offset: number): Promise<Buffer
     at += piece.bytes.length;
   }
 }
+
+test('are restored as they were when a backup of what was not sealed yet was brought up to date', async () => {
+  const { id, journal } = endedRun(2000);
+  await push(journal);
+  const plain = filesOf(id)(`${journal.writer}.jsonl`);
+  const length = journal.bytes.length;
+  const folder = mkdtempSync(join(tmpdir(), 'waddle-backup-'));
+  try {
+    const [backup, restored] = [join(folder, 'backup'), join(folder, 'restored')];
+    const [, own = ''] = collector.home.flags;
+    backupCollector(own, backup);
+    await push(journal.add({ k: 'm', s: 2000, v: { loss: 1 } }, { k: 'close' }), length);
+    await until(() => existsSync(`${plain}.zst`) && !existsSync(plain), 'it is sealed');
+    backupCollector(own, backup);
+    await restoreCollector(backup, restored);
+    const runs = runFolder(layoutOf(spaceFolder(restored, 'default')), id);
+    const bytes = openPlainBytes(join(runs, `${journal.writer}.jsonl`));
+    expect(bytes?.length).toBe(journal.bytes.length);
+    bytes?.close();
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
 
 test('are sealed once the run has ended, and read from any offset', async () => {
   const { id, journal } = endedRun(40_000, { k: 'close' });

@@ -103,28 +103,53 @@ const PARTS = ['project', 'announced', 'runs', 'owned', 'blobs'] as const;
 const LEFT_OUT = /(^|\/)(incoming|partial|condemned|cache|quarantine)(\/|$)|\.(tmp|lock)$/;
 
 function copyTree(from: string, to: string, report: BackupReport, root = from): void {
+  const journals = new Set<string>();
   for (const name of namesIn(from)) {
     const source = join(from, name);
     if (LEFT_OUT.test(relative(root, source).split(sep).join('/'))) continue;
-    const stats = statSync(source, { throwIfNoEntry: false });
-    if (stats === undefined) {
-      // A journal that was sealed meanwhile has another name now.
-      if (name.endsWith('.jsonl')) copyFile(`${source}.zst`, join(to, `${name}.zst`), report);
+    const journal = JOURNAL.exec(name)?.[1];
+    if (journal !== undefined) {
+      if (!journals.has(journal)) copyJournal(from, to, journal, report);
+      journals.add(journal);
       continue;
     }
-    if (stats.isDirectory()) copyTree(source, join(to, name), report, root);
-    else if (stats.isFile()) copyFile(source, join(to, name), report);
+    const stats = statSync(source, { throwIfNoEntry: false });
+    if (stats?.isDirectory()) copyTree(source, join(to, name), report, root);
+    else if (stats?.isFile()) copyFile(source, join(to, name), report);
   }
 }
 
-/** A file as it is now. What has the same length and date is there already. */
-function copyFile(source: string, target: string, report: BackupReport): void {
+/** A journal, sealed or not. */
+const JOURNAL = /^(.+\.jsonl)(?:\.zst)?$/;
+
+/**
+ * In whichever form it is at the moment; where it is in both, the plain one counts. Of an earlier backup the other form goes: a
+ * plain one would go on counting, without what has come since.
+ */
+function copyJournal(from: string, to: string, name: string, report: BackupReport): void {
+  for (let pass = 0; pass < PASSES; pass += 1) {
+    // Between two looks it may be sealed, or unsealed.
+    for (const [form, other] of [
+      [name, `${name}.zst`],
+      [`${name}.zst`, name],
+    ] as const) {
+      if (!copyFile(join(from, form), join(to, form), report)) continue;
+      rmSync(join(to, other), { force: true });
+      return;
+    }
+    if (!existsSync(join(from, name)) && !existsSync(join(from, `${name}.zst`))) return;
+  }
+  throw new Error(`${join(from, name)} changes too fast`);
+}
+
+/** A file as it is now; false where it is gone. What has the same length and date is there already. */
+function copyFile(source: string, target: string, report: BackupReport): boolean {
   const stats = statSync(source, { throwIfNoEntry: false });
-  if (stats === undefined) return;
+  if (stats === undefined) return false;
   const there = statSync(target, { throwIfNoEntry: false });
   if (there !== undefined && there.size === stats.size && Math.abs(there.mtimeMs - stats.mtimeMs) < 1) {
     report.kept += 1;
-    return;
+    return true;
   }
   mkdirSync(dirname(target), { recursive: true });
   const temporary = `${target}.tmp`;
@@ -133,9 +158,11 @@ function copyFile(source: string, target: string, report: BackupReport): void {
     utimesSync(temporary, stats.atime, stats.mtime);
     renameSync(temporary, target);
     report.files += 1;
+    return true;
   } catch (error) {
     rmSync(temporary, { force: true });
     if (!isSystemError(error, 'ENOENT')) throw error;
+    return false;
   }
 }
 
