@@ -27,7 +27,7 @@ async function readSpans(session: Session, spans: readonly Span[]): Promise<Span
     );
     if (wanted.length === 0) continue;
     const column = (read: (span: Span) => number) => wanted.map(([, span]) => read(span));
-    const rows = await session.rows(
+    const rows = await session.prepared(
       `SELECT k.n, c.seq0, c.count, c.body
        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
          AS k (n, series, level, low, "from", high)
@@ -124,7 +124,7 @@ export async function answerFirstAtStep(
 ): Promise<number> {
   if (to <= from) return to;
   // Chunks whose last step is not below: the first holds it. Those that reach over an end of the range may have others.
-  const chunks = await session.rows(
+  const chunks = await session.prepared(
     `SELECT seq0, count, body FROM sample_chunks
      WHERE series = $1 AND seq0 >= $2 AND seq0 < $4 AND seq0 + count > $3
        AND (step1 >= $5 OR seq0 < $3 OR seq0 + count > $4) ORDER BY seq0 LIMIT 3`,
@@ -144,7 +144,7 @@ type CoverAsk = Extract<Ask, { kind: 'cover' }>;
 
 /** Any number of them in three queries. */
 export async function answerCovers(session: Session, asks: readonly CoverAsk[]): Promise<ChartBucket[][][]> {
-  const rows = await session.rows('SELECT id, count, open FROM series WHERE id = ANY($1)', [
+  const rows = await session.prepared('SELECT id, count, open FROM series WHERE id = ANY($1)', [
     [...new Set(asks.map((ask) => ask.series))],
   ]);
   const ends = new Map(

@@ -101,6 +101,7 @@ export class Database {
   ): Promise<T> {
     const client = await this.connect();
     let broken: Error | undefined;
+    let released = false;
     try {
       const begin =
         mode === 'write' ? 'BEGIN' : 'BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY';
@@ -116,7 +117,16 @@ export class Database {
       );
       const [locked] = lock === undefined ? [] : ((begun as unknown as { rows: Row[] }[]).at(-1)?.rows ?? []);
       const result = await work(sessionOf(client, path), lock === undefined || locked?.mine === true);
-      await client.query('COMMIT');
+      const ended = client.query('COMMIT');
+      if (mode === 'write') await ended;
+      else {
+        // Nothing was written, so that nobody need wait for its end.
+        released = true;
+        ended.then(
+          () => client.release(),
+          (error: Error) => client.release(error),
+        );
+      }
       return result;
     } catch (error) {
       forgetsPrepared(error);
@@ -127,7 +137,7 @@ export class Database {
       }
       throw databaseError(error);
     } finally {
-      client.release(broken);
+      if (!released) client.release(broken);
     }
   }
 

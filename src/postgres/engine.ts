@@ -23,8 +23,20 @@ export class PostgresEngine implements Engine {
   }
 
   async answer<T>(question: Question<T>): Promise<T> {
-    const work = (session: Session) => answerAll(session, question);
-    return this.#database.transaction(this.#space, work, 'snapshot', this.#project);
+    const first = question.next();
+    // What asks for nothing costs nothing.
+    if (first.done === true) return first.value;
+    let begun = false;
+    const work = (session: Session) => {
+      begun = true;
+      return answerAll(session, question, first);
+    };
+    try {
+      return await this.#database.transaction(this.#space, work, 'snapshot', this.#project);
+    } finally {
+      // It may hold something that it must let go of.
+      if (!begun) question.return(undefined as T);
+    }
   }
 
   onChange(changed: () => void): () => void {
@@ -47,8 +59,12 @@ export class PostgresEngine implements Engine {
   }
 }
 
-async function answerAll<T>(session: Session, question: Question<T>): Promise<T> {
-  let step = question.next();
+async function answerAll<T>(
+  session: Session,
+  question: Question<T>,
+  first: IteratorResult<Ask, T>,
+): Promise<T> {
+  let step = first;
   while (step.done !== true) {
     let answer: unknown;
     try {
