@@ -37,20 +37,26 @@ export function bandOf(
     if (line.n === 0) continue;
     const [begin, end] = [line.x0[0] ?? 0, line.x1[line.n - 1] ?? 0];
     let at = Math.max(0, bucketAt(line, from));
+    let before = Number.NaN;
     for (let place = 0; place < points; place++) {
       const here = x[place] ?? 0;
       if (here < begin - step / 2) continue;
       if (here > end + step / 2) break;
-      // Buckets between two places count for the band too: no spike is lost.
+      // The bucket that this place lies in; and those between two places count for the band too, so that no spike is lost.
       let [bottom, top] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-      for (let passed = false; !passed; ) {
-        bottom = Math.min(bottom, finiteOr(line.min[at], bottom));
-        top = Math.max(top, finiteOr(line.max[at], top));
-        passed = !(at + 1 < line.n && (line.x0[at + 1] ?? 0) <= here);
-        if (!passed) at++;
-      }
+      const around = (index: number) => {
+        bottom = Math.min(bottom, finiteOr(line.min[index], bottom));
+        top = Math.max(top, finiteOr(line.max[index], top));
+      };
+      if (here <= (line.x1[at] ?? 0) || Number.isNaN(before)) around(at);
+      while (at + 1 < line.n && (line.x0[at + 1] ?? 0) <= here) around(++at);
       const value = valueAt(line, at, here);
+      const last = Number.isFinite(before) ? before : value;
+      before = value;
       if (!Number.isFinite(value)) continue;
+      // What lies between the values at two places is on the way from one to the other, and would only make stairs.
+      if (bottom >= Math.min(last, value)) bottom = value;
+      if (top <= Math.max(last, value)) top = value;
       const apart = value - origin;
       sum[place] = (sum[place] ?? 0) + apart;
       squares[place] = (squares[place] ?? 0) + apart * apart;

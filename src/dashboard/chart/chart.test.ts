@@ -177,6 +177,17 @@ describe('bands', () => {
     expect(mean[0]).toBe(2);
   });
 
+  it('is as thin as the line where there is one, whether its samples are fewer or more than the places', () => {
+    for (const samples of [60, 5000]) {
+      const falling = range(samples).map((index) => 2 ** (-index / samples));
+      const { mean, low, high } = bandOf([lineAt(range(samples), falling)], 0, samples - 1, 240, 'minmax');
+      expect([[...low], [...high]]).toEqual([[...mean], [...mean]]);
+      falling[7] = 3;
+      const spiked = bandOf([lineAt(range(samples), falling)], 0, samples - 1, 240, 'minmax');
+      expect(Math.max(...spiked.high)).toBe(3);
+    }
+  });
+
   it('is a standard deviation wide where asked, without losing digits', () => {
     const [a, b] = [lineAt([0, 1], [1e9, 1e9]), lineAt([0, 1], [1e9 + 2, 1e9 + 2])];
     const { mean, low, high } = bandOf([a, b], 0, 1, 2, 'std');
