@@ -17,6 +17,8 @@ import { setView } from './view.ts';
 
 const MOST = 120;
 
+const KIND = { run: 'Run', param: 'Param', tag: 'Tag', metric: 'Metric', spark: 'Metric' } as const;
+
 export function ColumnChooser({ columns }: { columns: readonly string[] }) {
   return (
     <MenuButton label="Columns" icon="columns" wide>
@@ -95,6 +97,7 @@ function Chooser({ columns }: { columns: readonly string[] }) {
               return (
                 <li key={id} class="chooser-row">
                   <span class="clip grow">{column?.of === 'spark' ? `${title} line` : title}</span>
+                  <span class="faint small">{column === undefined ? '' : KIND[column.of]}</span>
                   <IconButton
                     icon="down"
                     label={`Move ${title} to the left`}

@@ -1,5 +1,5 @@
 /** How wide the table's columns are where nobody has dragged them. Pixels. */
-import { type Column, columnTitle, type OwnColumn } from './columns.ts';
+import { type Column, type OwnColumn, titleAmong } from './columns.ts';
 
 const OWN_WIDTH: Partial<Record<OwnColumn, number>> = {
   started_at: 66,
@@ -27,10 +27,10 @@ export const widthWithin = (width: number): number => Math.round(Math.max(56, Ma
 /** Whether a column holds numbers. */
 type Numeric = (column: Column) => boolean;
 
-function columnWidth(column: Column, isNumeric: Numeric): number {
+function columnWidth(column: Column, columns: readonly Column[], isNumeric: Numeric): number {
   if (column.of === 'run') return OWN_WIDTH[column.key] ?? 82;
   if (column.of === 'spark') return 104;
-  const title = 30 + columnTitle(column).length * LETTER;
+  const title = 30 + titleAmong(column, columns).length * LETTER;
   return Math.max(isNumeric(column) ? NUMBER : TEXT, Math.min(170, title));
 }
 
@@ -52,7 +52,7 @@ export function usualWidths(
   narrow: boolean,
   isNumeric: Numeric,
 ): ColumnWidths {
-  const of = new Map(columns.map((column) => [column.id, columnWidth(column, isNumeric)]));
+  const of = new Map(columns.map((column) => [column.id, columnWidth(column, columns, isNumeric)]));
   const sum = [...of.values()].reduce((total, one) => total + one, 0);
   if (narrow) return { name: Math.max(LEAST_NAME, width - sum), of };
   let left = width - sum - TABLE_NAME.least;

@@ -76,6 +76,14 @@ export function columnTitle(column: Column): string {
   return column.key;
 }
 
+/** As `columnTitle`, and of a param or a tag that is called as another of these columns what it is. */
+export function titleAmong(column: Column, columns: readonly Column[]): string {
+  const title = columnTitle(column);
+  if (column.of !== 'param' && column.of !== 'tag') return title;
+  const twice = columns.some((other) => other.of !== column.of && columnTitle(other) === title);
+  return twice ? `${title} (${column.of})` : title;
+}
+
 /** What the server is asked to put into rows. */
 export const askedColumns = (columns: readonly Column[]): string =>
   columns

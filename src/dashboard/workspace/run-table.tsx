@@ -15,7 +15,7 @@ import { BulkBar } from './bulk-bar.tsx';
 import { isNumeric } from './cell.tsx';
 import { ColumnChooser } from './column-chooser.tsx';
 import { usualWidths } from './column-widths.ts';
-import { type Column, columnTitle } from './columns.ts';
+import { type Column, titleAmong } from './columns.ts';
 import { FindBox } from './find-box.tsx';
 import { GroupMenu } from './group-menu.tsx';
 import { PeopleMenu } from './people-menu.tsx';
@@ -147,7 +147,7 @@ export function RunTable({ width, columns, columnIds }: RunTableProps) {
               <HeadCell
                 key={column.id}
                 id={column.id}
-                title={columnTitle(column)}
+                title={titleAmong(column, shown)}
                 pointed={narrow}
                 width={widthOf(column)}
                 numeric={isNumeric(column)}

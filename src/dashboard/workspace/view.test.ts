@@ -7,7 +7,7 @@ import { stepsOf } from '../format/units.ts';
 import { silentSince } from '../shell/heard.ts';
 import { readRoute } from '../shell/router.ts';
 import { type ColumnWidths, usualWidths } from './column-widths.ts';
-import { type Column, compareValues, metricColumn, paramColumn, readColumn } from './columns.ts';
+import { type Column, compareValues, metricColumn, paramColumn, readColumn, titleAmong } from './columns.ts';
 import { completionsAt } from './filter-completion.ts';
 import { isFilter, readView, type View, writeView } from './view.ts';
 
@@ -84,6 +84,18 @@ describe('columns', () => {
       undefined,
       undefined,
       undefined,
+    ]);
+  });
+
+  it('tells a param from a metric of the same name', () => {
+    const columns = ['params.lr', 'metrics.lr.last', 'tags.model', 'params.seed'].flatMap(
+      (id) => readColumn(id) ?? [],
+    );
+    expect(columns.map((column) => titleAmong(column, columns))).toEqual([
+      'lr (param)',
+      'lr',
+      'model',
+      'seed',
     ]);
   });
 
