@@ -57,6 +57,10 @@ describe.skipIf('missing' in found)('the page of a collector', { retry: 1 }, () 
     await page.locator('.run-name').first().click();
     await page.getByText('last heard from').waitFor();
     await page.locator('.run-head .status.running.unheard').waitFor();
+    // The token only reads: nothing is offered that the collector would refuse.
+    await page.getByRole('heading', { name: 'Details' }).waitFor();
+    for (const name of ['Stop', 'Write a note', 'Add a tag', 'More for this run'])
+      expect([name, await page.getByRole('button', { name, exact: true }).count()]).toEqual([name, 0]);
 
     await browser.clearCookies();
     await page.getByRole('link', { name: 'Projects' }).click();

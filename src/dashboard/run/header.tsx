@@ -10,7 +10,7 @@ import { StatusMark } from '../parts/status-mark.tsx';
 import { now, useClock } from '../shell/clock.ts';
 import { silentSince } from '../shell/heard.ts';
 import { navigate, runHref } from '../shell/router.ts';
-import { health } from '../shell/server-info.ts';
+import { health, mayEdit } from '../shell/server-info.ts';
 import { copyPush } from '../shell/share.ts';
 import type { RunData } from './run-data.ts';
 import { remove, rename, setArchived, stop } from './run-edits.ts';
@@ -39,7 +39,7 @@ export function RunHeader({ data, detail }: { data: RunData; detail: RunDetail }
         <Name data={data} name={run.name} />
         {run.archived && <span class="chip">archived</span>}
         <span class="grow" />
-        {live && <StopButton data={data} />}
+        {live && mayEdit.value && <StopButton data={data} />}
         <MenuButton
           label="Compare with another run"
           icon="compare"
@@ -58,42 +58,48 @@ export function RunHeader({ data, detail }: { data: RunData; detail: RunDetail }
             />
           )}
         </MenuButton>
-        <MenuButton label="More for this run" icon="more">
-          {(close) => (
-            <>
-              {health.value?.remotes?.map((remote, index) => (
-                <MenuItem
-                  key={remote}
-                  icon="share"
-                  onPick={() => {
-                    close();
-                    copyPush([run.id], index === 0 ? undefined : remote);
-                  }}
-                >
-                  Copy the command that pushes it to {remote}
-                </MenuItem>
-              ))}
-              <MenuItem
-                icon="archive"
-                onPick={() => {
-                  close();
-                  void setArchived(data, !run.archived);
-                }}
-              >
-                {run.archived ? 'Bring back from the archive' : 'Archive'}
-              </MenuItem>
-              <MenuItem
-                icon="trash"
-                onPick={() => {
-                  close();
-                  void remove(data);
-                }}
-              >
-                Delete
-              </MenuItem>
-            </>
-          )}
-        </MenuButton>
+        {(mayEdit.value || (health.value?.remotes?.length ?? 0) > 0) && (
+          <MenuButton label="More for this run" icon="more">
+            {(close) => (
+              <>
+                {health.value?.remotes?.map((remote, index) => (
+                  <MenuItem
+                    key={remote}
+                    icon="share"
+                    onPick={() => {
+                      close();
+                      copyPush([run.id], index === 0 ? undefined : remote);
+                    }}
+                  >
+                    Copy the command that pushes it to {remote}
+                  </MenuItem>
+                ))}
+                {mayEdit.value && (
+                  <>
+                    <MenuItem
+                      icon="archive"
+                      onPick={() => {
+                        close();
+                        void setArchived(data, !run.archived);
+                      }}
+                    >
+                      {run.archived ? 'Bring back from the archive' : 'Archive'}
+                    </MenuItem>
+                    <MenuItem
+                      icon="trash"
+                      onPick={() => {
+                        close();
+                        void remove(data);
+                      }}
+                    >
+                      Delete
+                    </MenuItem>
+                  </>
+                )}
+              </>
+            )}
+          </MenuButton>
+        )}
       </div>
       <div class="run-facts">
         <span class={`fact status-text ${run.status}`}>
@@ -189,6 +195,15 @@ function Name({ data, name }: { data: RunData; name: string }) {
     editing.value = false;
     if (save) void rename(data, text);
   };
+  if (!mayEdit.value) {
+    return (
+      <h1 class="run-title">
+        <span class="clip" title={name}>
+          {name}
+        </span>
+      </h1>
+    );
+  }
   if (!editing.value) {
     return (
       <h1 class="run-title">

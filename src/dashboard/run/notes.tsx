@@ -2,6 +2,7 @@
 import { useSignal } from '@preact/signals';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { isMac } from '../shell/keyboard.ts';
+import { mayEdit } from '../shell/server-info.ts';
 import { Markdown } from './markdown-view.tsx';
 import type { RunData } from './run-data.ts';
 import { setNotes } from './run-edits.ts';
@@ -26,15 +27,17 @@ export function Notes({ data, notes }: { data: RunData; notes: string }) {
     return (
       <div class="notes">
         {notes.trim() !== '' && <Markdown text={notes} />}
-        <button
-          type="button"
-          class="button bare notes-edit"
-          onClick={() => {
-            draft.value = notes;
-          }}
-        >
-          {notes.trim() === '' ? 'Write a note' : 'Edit'}
-        </button>
+        {mayEdit.value && (
+          <button
+            type="button"
+            class="button bare notes-edit"
+            onClick={() => {
+              draft.value = notes;
+            }}
+          >
+            {notes.trim() === '' ? 'Write a note' : 'Edit'}
+          </button>
+        )}
       </div>
     );
   }

@@ -10,6 +10,7 @@ import { CopyButton } from '../parts/copy-button.tsx';
 import { Icon } from '../parts/icon.tsx';
 import { StatusMark, statusName } from '../parts/status-mark.tsx';
 import { runHref } from '../shell/router.ts';
+import { mayEdit } from '../shell/server-info.ts';
 import { Marked } from './marked.tsx';
 import { MetricTable } from './metric-table.tsx';
 import { Notes } from './notes.tsx';
@@ -36,12 +37,16 @@ export function OverviewTab({ data, detail }: TabProps) {
         </Section>
       </div>
       <div class="overview-side">
-        <Section title="Notes">
-          <Notes data={data} notes={now.run.notes ?? ''} />
-        </Section>
-        <Section title="Tags">
-          <TagEditor data={data} tags={now.tags} />
-        </Section>
+        {(mayEdit.value || (now.run.notes ?? '').trim() !== '') && (
+          <Section title="Notes">
+            <Notes data={data} notes={now.run.notes ?? ''} />
+          </Section>
+        )}
+        {(mayEdit.value || Object.keys(now.tags).length > 0) && (
+          <Section title="Tags">
+            <TagEditor data={data} tags={now.tags} />
+          </Section>
+        )}
         <Section title="Details">
           <Details detail={now} />
         </Section>

@@ -7,6 +7,7 @@ import { Empty, Failed } from '../parts/states.tsx';
 import { bindShortcuts } from '../shell/keyboard.ts';
 import { addCommands } from '../shell/palette.tsx';
 import { navigate, route, runHref } from '../shell/router.ts';
+import { mayEdit } from '../shell/server-info.ts';
 import { ArtifactsTab } from './artifacts-tab.tsx';
 import { ChartsTab, SystemTab } from './charts-tab.tsx';
 import { CodeTab } from './code-tab.tsx';
@@ -114,9 +115,11 @@ function Loaded({ data, tab }: { data: RunData; tab: string }) {
       {data.removed.value && (
         <div class="run-banner" role="status">
           <span>This run was deleted.</span>
-          <button type="button" class="button" onClick={() => void restore(data)}>
-            Restore it
-          </button>
+          {mayEdit.value && (
+            <button type="button" class="button" onClick={() => void restore(data)}>
+              Restore it
+            </button>
+          )}
         </div>
       )}
       {View ? (

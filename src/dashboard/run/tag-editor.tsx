@@ -3,6 +3,7 @@ import { useSignal } from '@preact/signals';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { Icon } from '../parts/icon.tsx';
 import { type Place, Popover } from '../parts/popover.tsx';
+import { mayEdit } from '../shell/server-info.ts';
 import type { RunData } from './run-data.ts';
 import { setTag } from './run-edits.ts';
 
@@ -16,6 +17,19 @@ export function TagEditor({ data, tags }: { data: RunData; tags: Record<string, 
   const close = () => {
     open.value = null;
   };
+  if (!mayEdit.value) {
+    return (
+      <div class="tags">
+        {Object.entries(tags).map(([key, value]) => (
+          <span key={key} class="tag fixed">
+            <span class="tag-text">
+              <span class="quiet">{key}</span> <span>{value}</span>
+            </span>
+          </span>
+        ))}
+      </div>
+    );
+  }
   return (
     <div class="tags">
       {Object.entries(tags).map(([key, value]) => (

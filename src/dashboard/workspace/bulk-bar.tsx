@@ -4,7 +4,7 @@ import { runById } from '../api/runs-store.ts';
 import { IconButton } from '../parts/icon-button.tsx';
 import { MenuButton } from '../parts/popover.tsx';
 import { compareHref, navigate } from '../shell/router.ts';
-import { health } from '../shell/server-info.ts';
+import { health, mayEdit } from '../shell/server-info.ts';
 import { copyPush } from '../shell/share.ts';
 import { archiveRuns, deleteRuns, stopRuns, tagRuns } from './edits.ts';
 import { selected, showOnly } from './shown-runs.ts';
@@ -30,23 +30,27 @@ export function BulkBar() {
       {(health.value?.remotes?.length ?? 0) > 0 && (
         <IconButton icon="share" label="Copy the command that pushes them" onClick={() => copyPush(ids)} />
       )}
-      <MenuButton label="Tag" icon="tag">
-        {(close) => <TagForm ids={ids} close={close} />}
-      </MenuButton>
-      {running.length > 0 && (
-        <IconButton
-          icon="stop"
-          label={`Stop ${running.length} running`}
-          title="Stop"
-          onClick={() => stopRuns(running)}
-        />
+      {mayEdit.value && (
+        <>
+          <MenuButton label="Tag" icon="tag">
+            {(close) => <TagForm ids={ids} close={close} />}
+          </MenuButton>
+          {running.length > 0 && (
+            <IconButton
+              icon="stop"
+              label={`Stop ${running.length} running`}
+              title="Stop"
+              onClick={() => stopRuns(running)}
+            />
+          )}
+          <IconButton
+            icon="archive"
+            label={archived ? 'Bring back' : 'Archive'}
+            onClick={() => archiveRuns(ids, !archived)}
+          />
+          <IconButton icon="trash" label="Delete" onClick={() => deleteRuns(ids)} />
+        </>
       )}
-      <IconButton
-        icon="archive"
-        label={archived ? 'Bring back' : 'Archive'}
-        onClick={() => archiveRuns(ids, !archived)}
-      />
-      <IconButton icon="trash" label="Delete" onClick={() => deleteRuns(ids)} />
       <IconButton
         icon="close"
         label="Select none"

@@ -2,6 +2,7 @@
 import { useEffect } from 'preact/hooks';
 import { useShortcuts } from '../shell/keyboard.ts';
 import { navigate, runHref } from '../shell/router.ts';
+import { mayEdit } from '../shell/server-info.ts';
 import { archiveRuns } from './edits.ts';
 import { chartedIds, chartGroups, focused, pointer, selected, showOnly, toggleRun } from './shown-runs.ts';
 import type { TableItem } from './table-model.ts';
@@ -42,7 +43,7 @@ export function useTableKeys(items: () => readonly TableItem[]): void {
       group: 'Runs',
       run: () => {
         const ids = [...selected.peek()];
-        if (ids.length > 0) void archiveRuns(ids, true);
+        if (ids.length > 0 && mayEdit.peek()) void archiveRuns(ids, true);
       },
     },
     {
