@@ -103,6 +103,10 @@ describe.skipIf('missing' in found)('the page in a real browser', { retry: 1 }, 
     await gone;
     await page.getByText('Not connected').waitFor();
     const before = await drawnEnd('train/loss');
+    // A page that was not open yet has its code all the same; what was drawn is still there.
+    await page.getByRole('link', { name: 'growing' }).click();
+    await page.getByRole('heading', { name: 'The server does not answer' }).waitFor();
+    await page.goBack();
     await serve();
     await until(async () => (await drawnEnd('train/loss')) > before + 20, 'the line grows again');
     await page.getByText('Not connected').waitFor({ state: 'detached' });
@@ -253,9 +257,9 @@ describe.skipIf('missing' in found)('the page in a real browser', { retry: 1 }, 
     noComplaints();
   });
 
-  it('archives with an undo, and answers the keyboard', async () => {
+  it('archives with an undo, answers the keyboard, and takes back what a server that is gone did not take', async () => {
     runFinished('only-one', 'import waddle\nwaddle.log({"loss": 1}, step=1)\n');
-    await serve();
+    const server = await serve();
     await page.goto(url());
     const run = page.getByRole('link', { name: 'only-one' });
     await run.waitFor();
@@ -278,6 +282,18 @@ describe.skipIf('missing' in found)('the page in a real browser', { retry: 1 }, 
     await page.keyboard.type('only');
     await page.keyboard.press('Enter');
     await until(() => page.url().includes('/runs/'), 'the palette leads to the run');
+    await page.getByRole('link', { name: 'Runs', exact: true }).click();
+    await run.waitFor();
+
+    const gone = ended(server);
+    server.kill('SIGKILL');
+    await gone;
+    await page.getByText('Not connected').waitFor();
+    for (const key of ['j', 'x', 'a']) await page.keyboard.press(key);
+    await page.getByText('The server does not answer. Is').waitFor();
+    await run.waitFor();
+    await page.setViewportSize({ width: 360, height: 700 });
+    expect(await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth')).toBe(0);
     noComplaints();
   });
 

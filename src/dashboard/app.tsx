@@ -1,18 +1,18 @@
 /** The frame around every view. */
-import { signal, useComputed } from '@preact/signals';
-import type { ComponentType } from 'preact';
+import { useComputed } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import type { RunRow } from '../protocol/api.ts';
-import { type ApiFailure, asFailure } from './api/client.ts';
 import { connect, connection, nextTryAt } from './api/live.ts';
+import { whenQuiet } from './api/quiet.ts';
 import { everyRun, runRows } from './api/runs-store.ts';
 import { ChartTip } from './chart/tip.tsx';
 import { Icon } from './parts/icon.tsx';
 import { IconButton } from './parts/icon-button.tsx';
-import { Empty, Failed } from './parts/states.tsx';
+import { Empty } from './parts/states.tsx';
 import { Account, SignIn } from './shell/account.tsx';
 import { now, useClock } from './shell/clock.ts';
 import { isMac, useShortcuts } from './shell/keyboard.ts';
+import { laterView } from './shell/later-view.tsx';
 import { type Command, openPalette, Palette, useCommands } from './shell/palette.tsx';
 import { navigate, type Route, route, runHref, workspaceHref } from './shell/router.ts';
 import { health, startServerInfo } from './shell/server-info.ts';
@@ -31,6 +31,13 @@ const runCommands = (runs: readonly RunRow[]): readonly Command[] =>
 
 export function App() {
   useEffect(startServerInfo, []);
+  // Where people go next is here then, with a server that went away too.
+  useEffect(() => {
+    void whenQuiet().then(() => {
+      RunPage.load();
+      ComparePage.load();
+    });
+  }, []);
   useShortcuts(() => [
     { keys: 'mod+k', does: 'Find anything', group: 'Anywhere', run: openPalette },
     { keys: 'g r', does: 'Go to the runs', group: 'Anywhere', run: () => navigate(workspaceHref()) },
@@ -137,8 +144,8 @@ function Offline() {
   return (
     <div class="offline late" role="status">
       <span class="clip">
-        Not connected. <span class="wide-only">What is here stays.</span>
-        {wait > 1 ? ` Trying in ${wait}s.` : ''}
+        Not connected.{' '}
+        <span class="wide-only">What is here stays.{wait > 1 ? ` Trying in ${wait}s.` : ''}</span>
       </span>
       <button type="button" onClick={connect}>
         Try now
@@ -147,50 +154,9 @@ function Offline() {
   );
 }
 
-type RunPage = ComponentType<{ id: string; tab: string }>;
-type ProjectsPage = ComponentType;
-type ComparePage = ComponentType<{ runs: string[] }>;
-const runPage = signal<RunPage | ApiFailure | null>(null);
-const comparePage = signal<ComparePage | ApiFailure | null>(null);
-
-const projectsPage = signal<ProjectsPage | ApiFailure | null>(null);
-
-/** Views other than the first are loaded when they are first shown. */
-function loadRunPage(): void {
-  if (runPage.peek() !== null) return;
-  import('./run/run-page.tsx').then(
-    (module) => {
-      runPage.value = module.RunPage;
-    },
-    (error: unknown) => {
-      runPage.value = asFailure(error);
-    },
-  );
-}
-
-function loadComparePage(): void {
-  if (comparePage.peek() !== null) return;
-  import('./compare/compare-page.tsx').then(
-    (module) => {
-      comparePage.value = module.ComparePage;
-    },
-    (error: unknown) => {
-      comparePage.value = asFailure(error);
-    },
-  );
-}
-
-function loadProjectsPage(): void {
-  if (projectsPage.peek() !== null) return;
-  import('./projects/projects-page.tsx').then(
-    (module) => {
-      projectsPage.value = module.ProjectsPage;
-    },
-    (error: unknown) => {
-      projectsPage.value = asFailure(error);
-    },
-  );
-}
+const RunPage = laterView(async () => (await import('./run/run-page.tsx')).RunPage);
+const ComparePage = laterView(async () => (await import('./compare/compare-page.tsx')).ComparePage);
+const ProjectsPage = laterView(async () => (await import('./projects/projects-page.tsx')).ProjectsPage);
 
 function View() {
   const at: Route = route.value;
@@ -206,32 +172,9 @@ function View() {
     document.title = `${name} · Waddle`;
   }, [at]);
   if (at.page === 'workspace') return <Workspace />;
-  if (at.page === 'run') {
-    loadRunPage();
-    const Page = runPage.value;
-    if (Page === null) return null;
-    return typeof Page === 'function' ? (
-      <Page key={at.id} id={at.id} tab={at.tab} />
-    ) : (
-      <Failed failure={Page} retry={() => location.reload()} />
-    );
-  }
-  if (at.page === 'projects') {
-    loadProjectsPage();
-    const Page = projectsPage.value;
-    if (Page === null) return null;
-    return typeof Page === 'function' ? <Page /> : <Failed failure={Page} retry={() => location.reload()} />;
-  }
-  if (at.page === 'compare') {
-    loadComparePage();
-    const Page = comparePage.value;
-    if (Page === null) return null;
-    return typeof Page === 'function' ? (
-      <Page runs={at.runs} />
-    ) : (
-      <Failed failure={Page} retry={() => location.reload()} />
-    );
-  }
+  if (at.page === 'run') return <RunPage key={at.id} id={at.id} tab={at.tab} />;
+  if (at.page === 'projects') return <ProjectsPage />;
+  if (at.page === 'compare') return <ComparePage runs={at.runs} />;
   return (
     <Empty title="There is nothing at this address" icon="search">
       <a class="button" href="/">

@@ -168,9 +168,13 @@ function refreshSoon(wait = REFRESH_MS): void {
   timer ??= window.setTimeout(() => void load(), wait);
 }
 
-/** Changes rows at once, before the server has answered; the stream or a reload makes it true. */
-export function patchRows(ids: readonly string[], change: (row: RunRow) => RunRow | null): void {
-  const next = new Map(rows.peek());
+/**
+ * Changes rows at once, before the server has answered; the stream or a reload makes it true. Returns what takes it back,
+ * where the server did not take it.
+ */
+export function patchRows(ids: readonly string[], change: (row: RunRow) => RunRow | null): () => void {
+  const before = rows.peek();
+  const next = new Map(before);
   for (const id of ids) {
     const row = next.get(id);
     const changed = row && change(row);
@@ -178,6 +182,14 @@ export function patchRows(ids: readonly string[], change: (row: RunRow) => RunRo
     else if (changed !== undefined) next.set(id, changed);
   }
   rows.value = next;
+  return () => {
+    const back = new Map(rows.peek());
+    for (const id of ids) {
+      const row = before.get(id);
+      if (row !== undefined) back.set(id, row);
+    }
+    rows.value = back;
+  };
 }
 
 /** A heartbeat alone is no news to the stream. */

@@ -10,6 +10,7 @@ import {
 } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
+import { connection } from '../api/live.ts';
 import { formatNumber } from '../format/numbers.ts';
 import { stepsOf } from '../format/units.ts';
 import { Icon } from '../parts/icon.tsx';
@@ -471,8 +472,8 @@ export function Panel(props: PanelProps) {
       <span class="axis-unit" aria-hidden="true">
         {UNITS[context.settings.value.axis]}
       </span>
-      {now === 'failed' && (
-        <div class="panel-note" role="alert">
+      {now === 'failed' && !(connection.value === 'offline' && (core.value?.data.lines.length ?? 0) > 0) && (
+        <div class={`panel-note${(core.value?.data.lines.length ?? 0) > 0 ? ' beside' : ''}`} role="alert">
           <span>{core.value?.data.failure?.message}</span>
           <button type="button" class="button" onClick={() => core.value?.data.again()}>
             Try again

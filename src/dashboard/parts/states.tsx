@@ -1,6 +1,7 @@
 /** What a view shows when it has nothing, failed, or waits. */
 import type { ComponentChildren } from 'preact';
 import type { ApiFailure } from '../api/client.ts';
+import { sentence } from '../format/sentence.ts';
 import { Icon, type IconName } from './icon.tsx';
 
 export function Empty(props: { title: string; icon?: IconName; children?: ComponentChildren }) {
@@ -31,8 +32,6 @@ export function Failed({ failure, retry }: { failure: ApiFailure; retry?: () => 
     </div>
   );
 }
-
-const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** Grey shapes where the content will be, shown only after 150 ms. */
 export function Outline({ lines = 3 }: { lines?: number }) {

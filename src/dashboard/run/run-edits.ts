@@ -1,14 +1,22 @@
 /** Changes to the run that is shown: seen at once, undone by a press, taken back where the server refuses. */
-import type { Edited } from '../../protocol/api.ts';
+import type { Edited, RunDetail } from '../../protocol/api.ts';
 import { patchRun, sendJson } from '../api/client.ts';
 import { say, sayFailure } from '../shell/toasts.tsx';
 import type { RunData } from './run-data.ts';
 
-async function attempt(data: RunData, act: () => Promise<Edited>): Promise<boolean> {
+/** @param change what is shown meanwhile; taken back where the act fails */
+async function attempt(
+  data: RunData,
+  act: () => Promise<Edited>,
+  change?: (detail: RunDetail) => RunDetail,
+): Promise<boolean> {
+  const before = data.detail.peek();
+  if (change !== undefined) data.change(change);
   try {
     await act();
     return true;
   } catch (error) {
+    if (change !== undefined && before !== null) data.change(() => before);
     sayFailure(error);
     return false;
   } finally {
@@ -19,8 +27,8 @@ async function attempt(data: RunData, act: () => Promise<Edited>): Promise<boole
 export async function rename(data: RunData, name: string): Promise<void> {
   const old = data.detail.peek()?.run.name;
   if (old === undefined || name === old || name.trim() === '') return;
-  data.change((detail) => ({ ...detail, run: { ...detail.run, name } }));
-  if (await attempt(data, () => patchRun(data.id, { name })))
+  const change = (detail: RunDetail) => ({ ...detail, run: { ...detail.run, name } });
+  if (await attempt(data, () => patchRun(data.id, { name }), change))
     say('Renamed', { undo: () => rename(data, old) });
 }
 
@@ -28,11 +36,11 @@ export async function rename(data: RunData, name: string): Promise<void> {
 export async function setTag(data: RunData, key: string, value: string | null): Promise<void> {
   const old = data.detail.peek()?.tags[key] ?? null;
   if (old === value) return;
-  data.change((detail) => {
+  const change = (detail: RunDetail) => {
     const { [key]: _, ...rest } = detail.tags;
     return { ...detail, tags: value === null ? rest : { ...detail.tags, [key]: value } };
-  });
-  if (await attempt(data, () => patchRun(data.id, { tags: { [key]: value } })))
+  };
+  if (await attempt(data, () => patchRun(data.id, { tags: { [key]: value } }), change))
     if (value === null) say(`Removed the tag ${key}`, { undo: () => setTag(data, key, old) });
 }
 
@@ -45,8 +53,8 @@ export async function setNotes(data: RunData, notes: string): Promise<boolean> {
 }
 
 export async function setArchived(data: RunData, archived: boolean): Promise<void> {
-  data.change((detail) => ({ ...detail, run: { ...detail.run, archived } }));
-  if (await attempt(data, () => patchRun(data.id, { archived })))
+  const change = (detail: RunDetail) => ({ ...detail, run: { ...detail.run, archived } });
+  if (await attempt(data, () => patchRun(data.id, { archived }), change))
     say(archived ? 'Archived: it is out of the lists' : 'Back in the lists', {
       undo: () => setArchived(data, !archived),
     });

@@ -1,6 +1,7 @@
 /** Short notes at the foot of the page; an undoable act offers its undo for ten seconds. */
 import { signal } from '@preact/signals';
 import { asFailure } from '../api/client.ts';
+import { sentence } from '../format/sentence.ts';
 import { IconButton } from '../parts/icon-button.tsx';
 
 interface Toast {
@@ -31,7 +32,8 @@ export function say(text: string, options: { bad?: boolean; undo?: () => unknown
 /** Shows an error where nothing else on the page does. */
 export function sayFailure(error: unknown): void {
   const failure = asFailure(error);
-  say(failure.hint === '' ? failure.message : `${failure.message} (${failure.hint})`, { bad: true });
+  const text = `${sentence(failure.message)}.`;
+  say(failure.hint === '' ? text : `${text} ${sentence(failure.hint)}`, { bad: true });
 }
 
 export function Toasts() {

@@ -22,19 +22,23 @@ async function send(body: BulkBody): Promise<boolean> {
 const many = (ids: readonly string[]): string =>
   ids.length === 1 ? (runById(ids[0] ?? '')?.name ?? '1 run') : `${ids.length} runs`;
 
-export async function archiveRuns(ids: readonly string[], archived: boolean): Promise<void> {
-  const what = many(ids);
-  patchRows(ids, (row) => (archived && !view.peek().archived ? null : { ...row, archived }));
+/** @param what what they are called: of runs that are not in the list any more nothing tells */
+export async function archiveRuns(
+  ids: readonly string[],
+  archived: boolean,
+  what = many(ids),
+): Promise<void> {
+  const takeBack = patchRows(ids, (row) => (archived && !view.peek().archived ? null : { ...row, archived }));
   selected.value = new Set();
-  if (!(await send({ runs: [...ids], act: 'patch', patch: { archived } }))) return;
-  say(`${archived ? 'Archived' : 'Brought back'} ${what}`, { undo: () => archiveRuns(ids, !archived) });
+  if (!(await send({ runs: [...ids], act: 'patch', patch: { archived } }))) return takeBack();
+  say(`${archived ? 'Archived' : 'Brought back'} ${what}`, { undo: () => archiveRuns(ids, !archived, what) });
 }
 
 export async function deleteRuns(ids: readonly string[]): Promise<void> {
   const what = many(ids);
-  patchRows(ids, () => null);
+  const takeBack = patchRows(ids, () => null);
   selected.value = new Set();
-  if (!(await send({ runs: [...ids], act: 'remove' }))) return;
+  if (!(await send({ runs: [...ids], act: 'remove' }))) return takeBack();
   say(`Deleted ${what}`, { undo: () => send({ runs: [...ids], act: 'restore' }) });
 }
 
@@ -69,8 +73,8 @@ export async function tagRuns(ids: readonly string[], key: string, value: string
 
 export async function renameRun(id: string, name: string): Promise<void> {
   const old = runById(id)?.name;
-  patchRows([id], (row) => ({ ...row, name }));
-  if (!(await send({ runs: [id], act: 'patch', patch: { name } }))) return;
+  const takeBack = patchRows([id], (row) => ({ ...row, name }));
+  if (!(await send({ runs: [id], act: 'patch', patch: { name } }))) return takeBack();
   if (old !== undefined && old !== name) say(`Renamed to ${name}`, { undo: () => renameRun(id, old) });
 }
 
