@@ -10,8 +10,8 @@ export default defineConfig({
     globalSetup: ['test/support/servers.ts', 'test/support/build.ts'],
     setupFiles: ['test/support/seed.ts'],
     // Real processes, git and disks: a loaded two-core machine needs room, and a hang still ends.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     pool: 'forks',
     // More than the two cores of a small machine: for much of their time tests wait, for processes, pages and pauses.
     maxWorkers: 3,

@@ -195,7 +195,7 @@ function workingFolder(pid: string): string | null {
 export async function until(
   condition: () => boolean | Promise<boolean>,
   what: string,
-  patience = 30_000,
+  patience = 60_000,
 ): Promise<void> {
   const deadline = Date.now() + patience;
   while (!(await condition())) {
