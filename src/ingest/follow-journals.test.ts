@@ -20,7 +20,7 @@ beforeEach(() => {
 afterEach(() => project.remove());
 
 async function until(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + 60_000;
   while (!condition()) {
     if (Date.now() > deadline) throw new Error('waited in vain');
     await new Promise((wake) => setTimeout(wake, 5));
