@@ -47,6 +47,8 @@ export interface IngestReport {
   failed: { path: string; message: string }[];
   /** The signal came before all was read. */
   interrupted: boolean;
+  /** Milliseconds that looking for what is new took. */
+  lookedMs: number;
 }
 
 /** A transaction ends after so many lines or samples: few enough for memory, many enough to fill pages. */
@@ -97,6 +99,7 @@ export function* ingestSteps(options: IngestOptions): Generator<IngestProgress, 
     crashed: [],
     failed: [],
     interrupted: false,
+    lookedMs: 0,
   };
   const note = (applied: Applied) => {
     report.changed ||= applied.revision !== null;
@@ -107,7 +110,9 @@ export function* ingestSteps(options: IngestOptions): Generator<IngestProgress, 
     }
   };
 
+  const began = performance.now();
   const found = findWork(layout, store, clock.now(), options.runs);
+  report.lookedMs = performance.now() - began;
   report.failed.push(...found.failed);
   if (found.gone.length > 0 || found.reset.length > 0) {
     note(

@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, rmSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { identityOf } from '../journal/process-identity.ts';
 import type { Store } from '../store/open.ts';
 import { catchUp } from './catch-up.ts';
 import { followJournals } from './follow-journals.ts';
-import { everybodyLives, metric, opening, TestProject } from './ingest-fixture.ts';
+import { everybodyLives, metric, opening, T0, TestProject } from './ingest-fixture.ts';
 import { LEASE_MS, releaseLease, takeLease } from './lease.ts';
 
 const RUN = 'abcdefghijkl';
@@ -49,6 +49,36 @@ describe('following', () => {
     await following;
     expect(seen).toEqual([1, 2, 1]);
     expect(store.db.prepare('SELECT * FROM leases').all()).toEqual([]);
+  });
+
+  it('sees what comes late to a run that has ended, however long it read before', async () => {
+    const [stop, seen] = [new AbortController(), [] as number[]];
+    let passed = 0;
+    const { now } = performance;
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + passed);
+    try {
+      project.write(RUN, 'job-aaaaaaaa', opening('job-aaaaaaaa'), metric(0, { loss: 1 }), {
+        k: 'close',
+        t: T0,
+      });
+      const following = followJournals({
+        layout: project.layout,
+        store,
+        signal: stop.signal,
+        everyMs: 5,
+        judge: everybodyLives,
+        onProgress: () => (passed += 60_000),
+        onApplied: (report) => seen.push(report.lines),
+      });
+      await until(() => seen.length === 1);
+      project.write(RUN, 'edits-bbbbbbbb', opening('edits-bbbbbbbb'), { k: 'close', t: T0 });
+      await until(() => seen.length === 2);
+      stop.abort();
+      await following;
+      expect(seen).toEqual([3, 2]);
+    } finally {
+      clock.mockRestore();
+    }
   });
 
   it('looks on while another that lives holds the lease, and takes over when it is gone', async () => {

@@ -46,8 +46,8 @@ export async function followJournals(options: FollowOptions): Promise<void> {
           const all = last || began >= allAgainAt || changed !== runsChanged;
           const report = await oneRound(options, all ? undefined : liveRuns(options), holding);
           if (all) {
-            const took = performance.now() - began;
-            allAgainAt = began + Math.max(ALL_RUNS_EVERY_MS, took / ALL_RUNS_SHARE);
+            // What there was to read took its time once, and is no reason to look late.
+            allAgainAt = began + Math.max(ALL_RUNS_EVERY_MS, report.lookedMs / ALL_RUNS_SHARE);
             runsChanged = changed;
           }
           if (report.changed) options.onApplied?.(report);
