@@ -32,6 +32,7 @@ waddle('run', ...sample, '--', '--epochs', '40', '--learning-rate', '0.03');
 waddle('show', '@last');
 process.stdout.write(`
 Everything lies in .waddle/. Look around:
+  ./bin/waddle serve --open
   ./bin/waddle ls --columns params.epochs,metrics.val/r2
   ./bin/waddle logs @last
   ./bin/waddle run --entry examples.ml_sample --project demo -- --epochs 200 && ./bin/waddle compare @last~1 @last
