@@ -105,6 +105,7 @@ describe('diff', () => {
       'loss',
       '-0.5',
       'Environment\n',
+      "command  python3 -c 'import waddle; r = ",
     ])
       expect(stdout).toContain(text);
     expect(stdout).not.toContain('model.same');

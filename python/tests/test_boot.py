@@ -116,7 +116,7 @@ class Boot(ProjectTest):
         self.write("pkg/__main__.py", "")
         self.write("empty.py", "waddle_mian = None\nthing = 3\n")
         for entry, words in [
-            ("nowhere", ["no module named 'nowhere'", self.root]),
+            ("nowhere", ["no module named 'nowhere'", self.root, "\nName it as"]),
             ("pkg.nowhere", ["no module named 'pkg.nowhere'"]),
             ("empty.sub", ["no module named 'empty.sub'"]),
             ("empty", ["empty.py has no `waddle_main`", "def waddle_main(run, argv):"]),

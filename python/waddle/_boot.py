@@ -111,7 +111,7 @@ def _find(module: ModuleType, name: str, entry: str) -> Callable[..., Any]:
 
 def _fail(what: str, hint: str) -> NoReturn:
     """Ends the job with what went wrong and what to do, in place of a traceback."""
-    sys.stderr.write("waddle: %s\n%s\n" % (what, hint))
+    sys.stderr.write("waddle: %s\n%s\n" % (what, hint[:1].upper() + hint[1:]))
     raise SystemExit(_ending.Failure(1, what))
 
 

@@ -1,5 +1,6 @@
 /** What `diff` shows a person, part by part. */
 import type { FileDiff } from '../git/diff.ts';
+import { commandText } from './command-text.ts';
 import type { Context } from './context.ts';
 import { count, formatBytes, formatNumber } from './format-number.ts';
 import { formatDuration } from './format-time.ts';
@@ -82,7 +83,7 @@ export function diffSections(context: Context, diff: RunDiff, parts: readonly Pa
     has('environment') ? section(context, paint, 'Environment', diff.environment, formatRow) : '',
     has('packages') ? section(context, paint, 'Packages', diff.packages, formatRow) : '',
     has('data') ? dataSection(context, paint, diff.data) : '',
-    has('command') ? section(context, paint, 'Command', diff.command, formatRow) : '',
+    has('command') ? section(context, paint, 'Command', diff.command, commandRow) : '',
     has('results') ? resultSection(context, paint, diff.results) : '',
   ];
   return sections.filter((text) => text !== '').join('\n');
@@ -90,6 +91,14 @@ export function diffSections(context: Context, diff: RunDiff, parts: readonly Pa
 
 function formatRow(row: DiffRow): Cell[] {
   return [{ text: row.key, style: 'cyan' }, shown(row, 'a'), shown(row, 'b')];
+}
+
+/** Commands and arguments as they would be typed. */
+function commandRow(row: DiffRow): Cell[] {
+  const typed = (value: unknown) =>
+    Array.isArray(value) ? commandText(value.map((word) => String(word))) : value;
+  const [a, b] = [typed(row.a), typed(row.b)];
+  return formatRow({ key: row.key, ...(a === undefined ? {} : { a }), ...(b === undefined ? {} : { b }) });
 }
 
 function shown(row: DiffRow, side: 'a' | 'b'): Cell {

@@ -6,6 +6,7 @@ import { readSeries } from '../query/chart.ts';
 import type { RunDetail } from '../query/run-detail.ts';
 import { chartSparkline } from '../query/sparkline.ts';
 import { answerNow } from '../store/answer-now.ts';
+import { commandText } from './command-text.ts';
 import type { Context } from './context.ts';
 import { count, formatBytes } from './format-number.ts';
 import { formatAge, formatDuration, formatTime } from './format-time.ts';
@@ -120,7 +121,7 @@ function facts({ detail }: Page): [string, string][] {
   const rows: [string, string | null][] = [
     ['project', run.project],
     ['group', run.group],
-    ['command', command === null ? null : command.map(quoted).join(' ')],
+    ['command', command === null ? null : commandText(command)],
     ['time', run.started_at === null ? null : `${formatTime(run.started_at)}${ended}`],
     ['outcome', how === '' ? null : how],
     ['repository', run.repo],
@@ -129,11 +130,6 @@ function facts({ detail }: Page): [string, string][] {
     ['children', children.length === 0 ? null : children.map((child) => child.id).join(' ')],
   ];
   return rows.flatMap(([name, value]): [string, string][] => (value === null ? [] : [[name, value]]));
-}
-
-/** A word of a command line, so that the whole can be pasted into a shell. */
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 function section({ paint }: Page, title: string, body: string): string {
