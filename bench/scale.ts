@@ -43,7 +43,7 @@ export const MACHINES: Omit<Machines, 'collectors'> = {
   s3Prefixes: 16,
   roundTripMs: 0.3,
   connections: 500,
-  connectionsOfEach: 20,
+  connectionsOfEach: 10,
 };
 
 export function readCosts(): Measured {
