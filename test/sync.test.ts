@@ -179,6 +179,10 @@ test('a run with secrets is redacted as a copy, which is pushed in its place', (
   const refused = here.waddle('redact', first);
   expect(refused.status).toBe(1);
   expect(refused.stderr).toMatch(/has the run .* already, with its secrets/);
+  expect(here.waddle('remote', 'rm', 'disk').status).toBe(0);
+  const env = { ...here.env, WADDLE_REMOTE: `file://${disk}` };
+  const again = spawnSync(WADDLE, ['redact', first], { cwd: here.folder, env, encoding: 'utf8' });
+  expect(again.stderr).toMatch(/has the run .* already, with its secrets/);
   expect(there.waddle('pull').status).toBe(0);
   expect(there.waddle('remote', 'rm', 'disk').status).toBe(0);
   expect(there.waddle('redact', first).stderr).toContain('came from elsewhere');

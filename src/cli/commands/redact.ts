@@ -65,8 +65,11 @@ async function redact(context: Context, text: string, options: Options): Promise
 
 /** @throws WaddleError `redact-pushed`, or where a remote cannot be asked */
 async function needUnpushed(context: Context, project: Project, run: string, named?: string): Promise<void> {
-  const remotes = named === undefined ? listRemotes(project) : [chooseRemote(context, project, named)];
-  for (const each of remotes) {
+  const chosen =
+    named !== undefined || context.env.WADDLE_REMOTE ? [chooseRemote(context, project, named)] : [];
+  // The environment may name one that is not among those that are kept.
+  const remotes = named === undefined ? [...chosen, ...listRemotes(project)] : chosen;
+  for (const each of new Map(remotes.map((remote) => [remote.url, remote])).values()) {
     const remote = await openRemote(context, project, each);
     const has = await remote.states([run]).finally(() => remote.close());
     if (!has.has(run)) continue;
