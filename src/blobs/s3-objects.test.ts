@@ -6,7 +6,14 @@ import { AwsClient } from 'aws4fetch';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import type { TestS3 } from '../../test/support/s3.ts';
 import { sharedS3 } from '../../test/support/servers.ts';
-import { openS3Objects, presign, readS3Url, type S3Objects, type S3Options } from './s3-objects.ts';
+import {
+  objectUrl,
+  openS3Objects,
+  presign,
+  readS3Url,
+  type S3Objects,
+  type S3Options,
+} from './s3-objects.ts';
 
 describe('signing', () => {
   // The example of "Authenticating Requests: Using Query Parameters (AWS Signature Version 4)" in the S3 documentation.
@@ -109,6 +116,15 @@ describe.skipIf(missing !== null)(`objects in S3${missing === null ? '' : ` (${m
     expect(await store.get('runs/none')).toBeNull();
     expect(await store.head('runs/a/b.zst')).toBe(10_000);
     expect(await store.head('runs/none')).toBeNull();
+    const { accessKeyId, secretAccessKey } = s3.options.credentials;
+    const credentials = { accessKeyId, secretAccessKey };
+    // A folder that a console has made, and a file of somebody's own.
+    const stranger = new AwsClient({ ...credentials, region: s3.options.region, service: 's3' });
+    for (const name of ['runs/', 'runs/a/.hidden']) {
+      expect((await stranger.fetch(objectUrl(s3.options, name), { method: 'PUT', body: '' })).status).toBe(
+        200,
+      );
+    }
     const listed = await Array.fromAsync(store.list('runs/'));
     expect(listed).toEqual([
       { key: 'runs/a/b.zst', size: 10_000, modified: expect.any(Number) },

@@ -223,7 +223,10 @@ export class S3Objects implements ObjectStore {
         const size = /<Size>(\d+)<\/Size>/.exec(entry)?.[1];
         const name = decodeURIComponent(unescapeXml(key).replaceAll('+', ' '));
         const modified = Date.parse(/<LastModified>([^<]+)<\/LastModified>/.exec(entry)?.[1] ?? '');
-        yield { key: name.slice(before.length), size: Number(size), modified };
+        // What others have put there is not ours, such as the folders that a console makes.
+        if (isKey(name.slice(before.length))) {
+          yield { key: name.slice(before.length), size: Number(size), modified };
+        }
       }
       const next = /<NextContinuationToken>([^<]+)<\/NextContinuationToken>/.exec(text)?.[1];
       if (next === undefined) return;
