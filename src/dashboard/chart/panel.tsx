@@ -16,6 +16,7 @@ import { stepsOf } from '../format/units.ts';
 import { Icon } from '../parts/icon.tsx';
 import { IconButton } from '../parts/icon-button.tsx';
 import { MenuButton, MenuItem } from '../parts/popover.tsx';
+import { Said } from '../parts/said.tsx';
 import { dark } from '../shell/theme.ts';
 import type { ChartContext } from './context.ts';
 import { saveCsv, savePng, saveSvg } from './download.ts';
@@ -474,7 +475,9 @@ export function Panel(props: PanelProps) {
       </span>
       {now === 'failed' && !(connection.value === 'offline' && (core.value?.data.lines.length ?? 0) > 0) && (
         <div class={`panel-note${(core.value?.data.lines.length ?? 0) > 0 ? ' beside' : ''}`} role="alert">
-          <span>{core.value?.data.failure?.message}</span>
+          <span>
+            <Said text={core.value?.data.failure?.message ?? ''} />
+          </span>
           <button type="button" class="button" onClick={() => core.value?.data.again()}>
             Try again
           </button>

@@ -1,8 +1,8 @@
 /** What a view shows when it has nothing, failed, or waits. */
 import type { ComponentChildren } from 'preact';
 import type { ApiFailure } from '../api/client.ts';
-import { sentence } from '../format/sentence.ts';
 import { Icon, type IconName } from './icon.tsx';
+import { Said } from './said.tsx';
 
 export function Empty(props: { title: string; icon?: IconName; children?: ComponentChildren }) {
   return (
@@ -22,8 +22,14 @@ export function Empty(props: { title: string; icon?: IconName; children?: Compon
 export function Failed({ failure, retry }: { failure: ApiFailure; retry?: () => void }) {
   return (
     <div class="state" role="alert">
-      <h2>{sentence(failure.message)}</h2>
-      {failure.hint !== '' && <p>{sentence(failure.hint)}</p>}
+      <h2>
+        <Said text={failure.message} />
+      </h2>
+      {failure.hint !== '' && (
+        <p>
+          <Said text={failure.hint} />
+        </p>
+      )}
       {retry && (
         <button type="button" class="button" onClick={retry}>
           <Icon name="reset" /> Try again

@@ -1,13 +1,15 @@
 /** Short notes at the foot of the page; an undoable act offers its undo for ten seconds. */
 import { signal } from '@preact/signals';
 import { asFailure } from '../api/client.ts';
-import { sentence } from '../format/sentence.ts';
 import { IconButton } from '../parts/icon-button.tsx';
+import { Said } from '../parts/said.tsx';
 
 interface Toast {
   id: number;
   text: string;
   bad: boolean;
+  /** What to do about it; empty: nothing is said. */
+  hint: string;
   undo?: () => unknown;
 }
 
@@ -18,11 +20,15 @@ function remove(id: number): void {
   toasts.value = toasts.value.filter((toast) => toast.id !== id);
 }
 
-export function say(text: string, options: { bad?: boolean; undo?: () => unknown } = {}): void {
+export function say(
+  text: string,
+  options: { bad?: boolean; hint?: string; undo?: () => unknown } = {},
+): void {
   const toast: Toast = {
     id: ++count,
     text,
     bad: options.bad ?? false,
+    hint: options.hint ?? '',
     ...(options.undo ? { undo: options.undo } : {}),
   };
   toasts.value = [...toasts.value.slice(-2), toast];
@@ -32,8 +38,7 @@ export function say(text: string, options: { bad?: boolean; undo?: () => unknown
 /** Shows an error where nothing else on the page does. */
 export function sayFailure(error: unknown): void {
   const failure = asFailure(error);
-  const text = `${sentence(failure.message)}.`;
-  say(failure.hint === '' ? text : `${text} ${sentence(failure.hint)}`, { bad: true });
+  say(failure.message, { bad: true, hint: failure.hint });
 }
 
 export function Toasts() {
@@ -41,7 +46,14 @@ export function Toasts() {
     <div class="toasts" role="status" aria-live="polite">
       {toasts.value.map((toast) => (
         <div key={toast.id} class={`toast${toast.bad ? ' bad' : ''}`}>
-          <span>{toast.text}</span>
+          <span class="grow">
+            <Said text={toast.text} />
+            {toast.hint !== '' && (
+              <>
+                . <Said text={toast.hint} />
+              </>
+            )}
+          </span>
           {toast.undo && (
             <button
               type="button"
