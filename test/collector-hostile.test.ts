@@ -240,6 +240,11 @@ describe('what is of another project', () => {
     // Spelled so that no search for the word finds it.
     journal.add('{"t":1,"k":"\\u0075pdate","fields":{"project":"theirs"}}');
     expect(await space.writeJournals([journal.piece(offset)])).toMatchObject([{ code: 'project-denied' }]);
+    // Nor where it says that there is nothing to look at.
+    const { bytes: payload, ...piece } = journal.piece(offset);
+    const body = framed({ header: { ...piece, others: [] }, payload });
+    const said = await send('/journals', mine, body);
+    expect(said.body.results).toMatchObject([{ code: 'project-denied' }]);
     const second = testRun('mine', '{"k":"m","t":1,"s":1,"v":{},"k":"update","fields":{"project":"theirs"}}');
     expect(await space.writeJournals([second.journal.piece()])).toMatchObject([{ code: 'project-denied' }]);
   });

@@ -169,11 +169,12 @@ function journals(http: FastifyInstance, options: SyncOptions): void {
       const frames = framesIn<schemas.JournalHeader>(request, schemas.JournalHeader);
       const packed = frames.map(({ header: { encoding }, payload }) => ({ header: { encoding }, payload }));
       const unpacked = await options.home.unpack(packed, MAX_BODY_BYTES);
+      // Nothing else of a header is taken over: what need not be looked at in a piece is not for its sender to say.
       const pieces = frames.map(
-        ({ header: { encoding: _, plain: __, ...header } }, index): JournalPiece => ({
-          ...header,
-          ...(unpacked[index] ?? { bytes: new Uint8Array() }),
-        }),
+        ({ header: { run, writer, offset, before, root, apply } }, index): JournalPiece => {
+          const { bytes = new Uint8Array(), others } = unpacked[index] ?? {};
+          return { run, writer, offset, before, root, apply, bytes, others };
+        },
       );
       const results = await space.writeJournals(pieces);
       options.moved('in', bytesOf(pieces));
