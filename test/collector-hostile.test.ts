@@ -18,7 +18,7 @@ let mine: string;
 let theirs: string;
 
 beforeAll(async () => {
-  await collector.start({ rates: { perSecond: 15, burst: 150 } });
+  await collector.start({ rates: { perSecond: 15, burst: 150 }, allowedHosts: ['team.example'] });
   mine = await collector.token({ space: 'team', project: 'mine' });
   theirs = await collector.token({ space: 'team', project: 'theirs' });
 });
@@ -55,6 +55,18 @@ async function foreignRun() {
   await until(async () => (await collector.ask(`/api/runs/${id}`, theirs)).status === 200, 'their run');
   return { id, journal, bytes, sha: sha256(bytes) };
 }
+
+test('a name that the collector was not given opens nothing, whatever the token (DNS rebinding)', async () => {
+  const asked = (path: string, host: string, more = 'connection: close\r\n') =>
+    rawRequest(`GET ${path} HTTP/1.1\r\nhost: ${host}\r\nauthorization: Bearer ${mine}\r\n${more}\r\n`);
+  const upgrade =
+    'connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n';
+  for (const path of ['/', '/login', '/metrics', '/api/runs', `${SYNC}/hello`]) {
+    expect([path, await asked(path, 'evil.example')]).toEqual([path, expect.stringContaining(' 403 ')]);
+  }
+  expect(await asked('/ws', 'evil.example', upgrade)).toContain(' 403 ');
+  expect(await asked('/api/runs', 'team.example')).toContain(' 200 ');
+});
 
 describe('what is of another project', () => {
   test('is nowhere to be seen, by any route', async () => {
