@@ -5,6 +5,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
@@ -159,14 +160,18 @@ describe('the common path', () => {
     ['in the same second', 0],
     ['in a later second', 1000],
   ])('same-second, same-size edits are seen by a snapshot %s', async (_, later) => {
-    // The commit and the edit have to fall into one second.
-    const second = () => Math.floor(Date.now() / 1000);
-    for (let begun = 0; begun !== second(); ) {
-      await sleep(1000 - (Date.now() % 1000));
-      begun = second();
+    // The commit and the edit have to fall into one second of the files' clock, which lags behind ours by some milliseconds.
+    const seconds = new Set<number>();
+    const note = (path: string) => seconds.add(Math.floor(statSync(join(f.repo, path)).mtimeMs / 1000));
+    while (seconds.size !== 1) {
+      seconds.clear();
+      await sleep(1020 - (Date.now() % 1000));
       f.write('train.py', 'print(1)\n');
+      note('train.py');
       f.commit();
+      note('.git/index');
       f.write('train.py', 'print(2)\n');
+      note('train.py');
     }
     await sleep(later);
     const s = await f.snapshot();
