@@ -166,6 +166,27 @@ await describePostgres('a live run', (postgres) => {
     expect(await ask('SELECT count::int FROM series')).toEqual([{ count: 30 }, { count: 30 }]);
   });
 
+  it('is looked for where it was left, however much else there is to do', async () => {
+    const failed = (error: unknown) => failures.push(error);
+    // Nobody takes anything in, so that something waits all the time.
+    const intake = new Intake({ database, listener, objects, space: 'team', failed, hands: 0 });
+    opened.push(intake);
+    const journals = new TeamJournals({
+      database,
+      objects,
+      space: 'team',
+      received: (all) => intake.hand(all),
+    });
+    await begin(journals);
+    const ask = database.ask.bind(database);
+    let looks = 0;
+    database.ask = (text, values) => {
+      if (text.includes('retry_at')) looks += 1;
+      return ask(text, values);
+    };
+    await until(() => looks >= 2, 'it is looked for again');
+  });
+
   it('needs no more connections than its collector may have', async () => {
     const own = await postgres.database('few');
     const bug = (error: unknown) => failures.push(error);

@@ -77,8 +77,7 @@ export class Intake {
 
   /** Looks for what has waited for so many seconds. */
   async #look(seconds: number): Promise<void> {
-    // Whoever is busy with what it has looks for no more.
-    if (this.#looking || this.#closed || (seconds > 0 && this.#waiting.size > 0)) return;
+    if (this.#looking || this.#closed) return;
     this.#looking = true;
     try {
       for (const { run } of await this.#options.database.ask(this.#workSql, [seconds])) {
