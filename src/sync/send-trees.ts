@@ -20,7 +20,8 @@ interface Bases {
   chains: boolean;
 }
 
-const MAX_SENT = 8;
+/** A run of a repository with others nested in it has a tree of each. */
+const MAX_SENT = 32;
 
 /** Sends the trees that are missing there, each once, on the nearest tree that both sides have. */
 export async function sendTrees(tally: Tally, pairs: readonly RunPair[]): Promise<void> {

@@ -116,7 +116,8 @@ export async function treesIn(gitDir: string, trees: readonly string[], env: Env
 
 /**
  * Of the candidates that a store has, the one that shares the most entries of its top folder with the tree: what a pack of the
- * tree is best made on. Of equals the first; null where it has none of them.
+ * tree is best made on. Of equals the one that shares the most names: where every folder has changed since, another state of the
+ * same code, and not of a repository nested in it, whose trees lie in the same store. Of those the first; null where it has none.
  */
 export async function closestTree(
   gitDir: string,
@@ -127,10 +128,28 @@ export async function closestTree(
   const entries = await topEntries(gitDir, [tree, ...candidates], env);
   const own = entries.get(tree);
   const known = candidates.filter((each) => entries.has(each));
-  const shared = known.map(
-    (each) => [...(entries.get(each) ?? [])].filter((entry) => own?.has(entry)).length,
-  );
-  return known[shared.indexOf(Math.max(...shared))] ?? null;
+  const names = namesIn(own);
+  let closest: { tree: string; entries: number; names: number } | null = null;
+  for (const each of known) {
+    const other = entries.get(each) ?? new Set();
+    const shared = {
+      tree: each,
+      entries: [...other].filter((entry) => own?.has(entry)).length,
+      names: [...namesIn(other)].filter((name) => names.has(name)).length,
+    };
+    if (
+      closest === null ||
+      shared.entries > closest.entries ||
+      (shared.entries === closest.entries && shared.names > closest.names)
+    )
+      closest = shared;
+  }
+  return closest?.tree ?? null;
+}
+
+/** Of entries, the mode and the name. */
+function namesIn(entries: ReadonlySet<string> | undefined): Set<string> {
+  return new Set([...(entries ?? [])].map((entry) => entry.slice(0, entry.indexOf('\0'))));
 }
 
 /** The entries of the top folder of each tree that the store has: mode, name and object id, as git stores them. */
