@@ -520,9 +520,22 @@ describe.each(homes)('$name', (home) => {
   });
 
   test('takes no project journal that speaks of more than removals', async () => {
-    const link = new TestJournal(null, 'project').add({ k: 'link', name: 'main', path: '/etc', clock: 1 });
     const space = await open();
-    expect(await space.writeJournals([link.piece()])).toMatchObject([{ ok: false, code: 'journal-invalid' }]);
+    const metric = '{"k":"m","t":1,"s":1,"v":{"loss":1}}';
+    const removal = { k: 'remove', run: newRunId(), clock: 1 };
+    for (const lines of [
+      [{ k: 'link', name: 'main', path: '/etc', clock: 1 }],
+      [metric],
+      [metric, removal],
+      [removal, metric],
+    ]) {
+      const { bytes, ...piece } = new TestJournal(null, 'project').add(...lines).piece();
+      for (const others of [undefined, [0, bytes.indexOf(10) + 1]]) {
+        expect(await space.writeJournals([{ ...piece, bytes, others }])).toMatchObject([
+          { ok: false, code: 'journal-invalid' },
+        ]);
+      }
+    }
     expect((await space.list({})).project.size).toBe(0);
   });
 

@@ -25,7 +25,10 @@ export function faultOf(piece: JournalPiece): string | null {
   if (bytes.length === 0) return null;
   if (bytes[bytes.length - 1] !== 10) return 'its last line is not whole';
   let first = piece.offset === 0;
+  let looked = 0;
   for (const [at, end] of otherLines(piece)) {
+    if (piece.run === null && at > looked) return METRICS;
+    looked = end + 1;
     const parsed = parseLine(bytes.toString('utf8', at, end));
     if (first && (at > 0 || parsed.type !== 'event' || parsed.event.k !== 'open')) return NO_OPEN;
     const fault =
@@ -33,8 +36,11 @@ export function faultOf(piece: JournalPiece): string | null {
     if (fault !== null) return `${fault} (at byte ${piece.offset + at})`;
     first = false;
   }
+  if (piece.run === null && looked < bytes.length) return METRICS;
   return first ? NO_OPEN : null;
 }
+
+const METRICS = 'metrics do not travel in a project journal';
 
 const NO_OPEN = 'it does not begin with an "open" event';
 
