@@ -101,7 +101,7 @@ describe('the outcome', () => {
     expect(done.stdout).toBe('');
     const { id } = newest();
     const commit = sandbox.git('rev-parse', 'HEAD').slice(0, 10);
-    expect(done.stderr).toContain(`run ${id} (one) completed`);
+    expect(done.stderr).toMatch(new RegExp(`run ${id} \\(one\\) completed after [\\d.]+m?s\\n`));
     expect(done.stderr).toContain(`commit ${commit}`);
     expect(done.stderr).toContain(`waddle show ${id}`);
   });

@@ -2,6 +2,7 @@ import type { LeftOutReason, Snapshot } from '../git/snapshot-record.ts';
 import type { Written } from '../runner/job-place.ts';
 import type { RunOutcome, RunPlan } from '../runner/supervision.ts';
 import { formatBytes } from './format-number.ts';
+import { formatDuration } from './format-time.ts';
 import { inert } from './inert.ts';
 import type { FinalState } from './run-store.ts';
 
@@ -107,15 +108,8 @@ function describeWritten({ folder, files, artifacts }: Written): string {
 }
 
 function describeStatus(outcome: RunOutcome): string {
-  const took = ` after ${duration(outcome.seconds)}`;
+  const took = ` after ${formatDuration(outcome.seconds)}`;
   const why = outcome.reason === null ? '' : `: ${outcome.reason}`;
   if (outcome.status === 'completed') return `completed${took}`;
   return `${outcome.status}${took} with exit code ${outcome.exitCode}${why}`;
-}
-
-function duration(seconds: number): string {
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`;
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
