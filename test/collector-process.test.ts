@@ -180,6 +180,14 @@ test.runIf(isFolderHome())(
       1,
       expect.stringContaining('not what their names say'),
     ]);
+    // As one is that was cut off before its end.
+    const told = join(backup, 'waddle-backup.json');
+    writeFileSync(told, JSON.stringify({ ...JSON.parse(readFileSync(told, 'utf8')), whole: false }));
+    const unfinished = collect('restore', backup, '--dir', folder);
+    expect([unfinished.status, unfinished.stderr]).toEqual([
+      1,
+      expect.stringContaining('was never finished'),
+    ]);
     expect(existsSync(folder)).toBe(false);
   },
 );
