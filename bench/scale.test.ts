@@ -46,7 +46,7 @@ describe('the simulation', () => {
   });
 
   it('a part that is asked for more than it has is waited for', () => {
-    const load = loadOf('full', 2, costs);
+    const load = loadOf('full', 4, costs);
     const enough = simulate(costs, load, { ...MACHINES, collectors: collectorsFor(load, costs) }, 1);
     const few = simulate(costs, load, { ...MACHINES, collectors: 1 }, 1);
     expect(asked(enough, 'collectors, answering')).toBeLessThan(0.8);

@@ -6,7 +6,8 @@ root=$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")
 python3 -m venv "$env"
 "$env/bin/pip" install --quiet -e "$root"
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# What catches the store up after the run would write into the folder again.
+trap 'while pgrep -f "$work" >/dev/null; do sleep 0.1; done; rm -rf "$work"' EXIT
 cd "$work"
 "$env/bin/python" - <<'PY'
 import waddle

@@ -29,8 +29,11 @@
   };
 
   const { transferFromImageBitmap } = ImageBitmapRenderingContext.prototype;
+  /** Pixels of what a canvas shows: its own width and height are those of none. */
+  const sizes = new WeakMap();
   ImageBitmapRenderingContext.prototype.transferFromImageBitmap = function (...what) {
     const { canvas } = this;
+    sizes.set(canvas, [what[0].width, what[0].height]);
     afterFrame((now) => {
       const metric = canvas.closest('[data-metric]')?.dataset.metric;
       if (metric === undefined) return;
@@ -105,15 +108,16 @@
     const panel = document.querySelector(`[data-metric="${metric}"]`);
     const canvas = panel.querySelector('canvas');
     const over = panel.querySelector('.u-over');
-    const ratio = canvas.width / canvas.clientWidth;
+    const size = sizes.get(canvas);
+    const ratio = size[0] / canvas.clientWidth;
     const [left, top, width, height] = [
       over.offsetLeft,
       over.offsetTop,
       over.clientWidth,
       over.clientHeight,
     ].map((one) => Math.round(one * ratio));
-    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d');
-    copy.drawImage(canvas, 0, 0);
+    const copy = new OffscreenCanvas(...size).getContext('2d');
+    copy.drawImage(canvas, 0, 0, ...size);
     const { data } = copy.getImageData(left, top, width, height);
     const ink = new Float64Array(width * height);
     let most = 1;
