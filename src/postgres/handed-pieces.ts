@@ -67,8 +67,7 @@ export class HandedPieces {
       handed.to += 1;
       handed.pieces.push(...next);
     }
-    for (const version of held.versions.keys()) if (version <= handed.to) this.#drop(held.versions, version);
-    if (held.versions.size === 0) this.#held.delete(run);
+    this.#drop(run, handed.to);
     return handed.pieces.length === 0 ? null : handed;
   }
 
@@ -79,23 +78,23 @@ export class HandedPieces {
   taken(run: string, work: WorkMark | null, gone: boolean): void {
     if (work === null || gone) this.#done.delete(run);
     else this.#done.set(run, work);
-    const held = this.#held.get(run);
-    if (held === undefined || held.since !== work?.since) return;
-    for (const version of held.versions.keys())
-      if (version <= work.version) this.#drop(held.versions, version);
-    if (held.versions.size === 0) this.#held.delete(run);
+    if (work !== null && this.#held.get(run)?.since === work.since) this.#drop(run, work.version);
   }
 
-  #drop(versions: Map<number, ReceivedPieces['pieces']>, version: number): void {
-    this.#bytes -= bytesOf(versions.get(version) ?? []);
-    versions.delete(version);
+  /** Holds nothing of the run any more up to this version. */
+  #drop(run: string, to: number): void {
+    const held = this.#held.get(run);
+    for (const [version, pieces] of held?.versions ?? []) {
+      if (version > to) continue;
+      this.#bytes -= bytesOf(pieces);
+      held?.versions.delete(version);
+    }
+    if (held?.versions.size === 0) this.#held.delete(run);
   }
 
   /** Nothing is known of it any more. */
   forget(run: string): void {
-    const versions = this.#held.get(run)?.versions;
-    for (const version of versions?.keys() ?? []) if (versions !== undefined) this.#drop(versions, version);
-    this.#held.delete(run);
+    this.#drop(run, Number.POSITIVE_INFINITY);
     this.#done.delete(run);
   }
 }
