@@ -14,6 +14,7 @@ import { type Member, makeTeam, type Team } from '../src/sync/sync-fixture.ts';
 import { transfer } from '../src/sync/transfer.ts';
 import { describePostgres } from './support/describe-postgres.ts';
 import { Sandbox, until } from './support/sandbox.ts';
+import { openTeamStore, type TeamStore } from './support/team-store.ts';
 
 const DAYS_MS = 86_400_000;
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
@@ -27,35 +28,30 @@ await describePostgres('the garbage of a team', (postgres) => {
   let listener: Listener;
   let folder: string;
   let objects: FolderObjects;
-  const opened: { close(): Promise<void> }[] = [];
+  let store: TeamStore;
   beforeEach(async () => {
     team = makeTeam();
     a = team.folder('a', { git: true });
-    url = await postgres.database('gc');
-    database = await openDatabase(url, { connections: 10 });
-    for (const space of ['team', 'other']) await openSpaceSchema(database, space);
-    listener = new Listener(database);
-    folder = join(team.root, 'objects');
-    objects = new FolderObjects(folder);
+    const { root } = team;
+    store = await openTeamStore(postgres, { root, name: 'gc', spaces: ['team', 'other'], connections: 10 });
+    ({ url, database, listener, folder, objects } = store);
   });
   afterEach(async () => {
-    for (const each of opened.splice(0).reverse()) await each.close();
-    await listener.close();
-    await database.close();
+    await store.close();
     await team.remove();
   });
 
   const open = (name = 'team', over: FolderObjects = objects) => {
-    const scratch = join(team.root, `scratch-${opened.length}`);
+    const scratch = join(team.root, `scratch-${store.opened.length}`);
     const space = new TeamSpace({ database, listener, objects: over, space: name, scratch, env: team.env });
-    opened.push(space);
+    store.opened.push(space);
     return space;
   };
   const intake = () => {
     const failed = (error: unknown) => {
       throw error;
     };
-    opened.push(new Intake({ database, listener, objects, space: 'team', failed }));
+    store.opened.push(new Intake({ database, listener, objects, space: 'team', failed }));
   };
   const copy = async (from: Space, to: Space, runs: readonly string[]) => {
     expect((await transfer({ from, to, runs })).problems).toEqual([]);

@@ -1,16 +1,16 @@
 /** Small pieces of runs that go on: taken in from memory, by one collector or by several in turn, with nothing lost between them. */
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { FolderObjects } from '../src/blobs/folder-objects.ts';
+import type { FolderObjects } from '../src/blobs/folder-objects.ts';
 import { teamParts } from '../src/cli/collector-team.ts';
 import { openTeamBackend } from '../src/collector/team-backend.ts';
 import { createToken } from '../src/collector/tokens.ts';
 import { newRunId } from '../src/events/ids.ts';
 import { encodeEvent } from '../src/events/line.ts';
 import type { Event } from '../src/events/schema.ts';
-import { type Database, openDatabase, openSpaceSchema } from '../src/postgres/database.ts';
+import type { Database } from '../src/postgres/database.ts';
 import { Intake } from '../src/postgres/intake.ts';
-import { Listener } from '../src/postgres/listener.ts';
+import type { Listener } from '../src/postgres/listener.ts';
 import { TeamJournals } from '../src/postgres/team-journals.ts';
 import { JournalHasher } from '../src/sync/journal-hash.ts';
 import type { JournalPiece } from '../src/sync/space.ts';
@@ -18,6 +18,7 @@ import { type Member, makeTeam, type Team } from '../src/sync/sync-fixture.ts';
 import { BUILT_INTAKE } from './support/collector-home.ts';
 import { describePostgres } from './support/describe-postgres.ts';
 import { until } from './support/sandbox.ts';
+import { openTeamStore, type TeamStore } from './support/team-store.ts';
 
 /** A journal as its own machine pushes it, piece by piece. */
 class Source {
@@ -61,20 +62,17 @@ await describePostgres('a live run', (postgres) => {
   let database: Database;
   let listener: Listener;
   let objects: FolderObjects;
-  const opened: { close(): Promise<void> }[] = [];
+  let store: TeamStore;
   const failures: unknown[] = [];
   beforeEach(async () => {
     team = makeTeam();
     a = team.folder('a');
-    database = await openDatabase(await postgres.database('live'), { connections: 6 });
-    await openSpaceSchema(database, 'team');
-    listener = new Listener(database);
-    objects = new FolderObjects(join(team.root, 'objects'));
+    const { root } = team;
+    store = await openTeamStore(postgres, { root, name: 'live', spaces: ['team'], connections: 6 });
+    ({ database, listener, objects } = store);
   });
   afterEach(async () => {
-    for (const each of opened.splice(0).reverse()) await each.close();
-    await listener.close();
-    await database.close();
+    await store.close();
     await team.remove();
     expect(failures.splice(0)).toEqual([]);
   });
@@ -83,7 +81,7 @@ await describePostgres('a live run', (postgres) => {
   const collector = ({ deaf = false } = {}) => {
     const failed = (error: unknown) => failures.push(error);
     const intake = new Intake({ database, listener, objects, space: 'team', failed });
-    opened.push(intake);
+    store.opened.push(intake);
     const received = (pieces: Parameters<Intake['hand']>[0]) => {
       if (!deaf) intake.hand(pieces);
     };
@@ -170,7 +168,7 @@ await describePostgres('a live run', (postgres) => {
     const failed = (error: unknown) => failures.push(error);
     // Nobody takes anything in, so that something waits all the time.
     const intake = new Intake({ database, listener, objects, space: 'team', failed, hands: 0 });
-    opened.push(intake);
+    store.opened.push(intake);
     const journals = new TeamJournals({
       database,
       objects,
@@ -192,10 +190,10 @@ await describePostgres('a live run', (postgres) => {
     const bug = (error: unknown) => failures.push(error);
     const parts = { ...teamParts({ env: process.env, bug }), intake: BUILT_INTAKE };
     const backend = await openTeamBackend(`${own}?connections=4`, { folder: join(team.root, 'few') }, parts);
-    opened.push(backend);
+    store.opened.push(backend);
     const { record } = await createToken(backend.registry, { space: 'team', scope: 'write' }, 1);
     const home = await backend.open('team', { busy: () => false, routes: () => () => {} });
-    opened.push(home);
+    store.opened.push(home);
     const run = newRunId();
     const source = new Source(run, 'job-aaaaaaaa');
     const connections = async () => {

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { FolderObjects } from '../src/blobs/folder-objects.ts';
+import type { FolderObjects } from '../src/blobs/folder-objects.ts';
 import { compactSegments } from '../src/postgres/compact-segments.ts';
-import { type Database, openDatabase, openSpaceSchema } from '../src/postgres/database.ts';
+import type { Database } from '../src/postgres/database.ts';
 import { PostgresEngine } from '../src/postgres/engine.ts';
 import { Intake } from '../src/postgres/intake.ts';
-import { Listener } from '../src/postgres/listener.ts';
+import type { Listener } from '../src/postgres/listener.ts';
 import { TeamSpace } from '../src/postgres/team-space.ts';
 import { rows } from '../src/store/question.ts';
 import type { Space } from '../src/sync/space.ts';
@@ -13,6 +13,7 @@ import { type Member, makeTeam, type Team } from '../src/sync/sync-fixture.ts';
 import { transfer } from '../src/sync/transfer.ts';
 import { describePostgres } from './support/describe-postgres.ts';
 import { until } from './support/sandbox.ts';
+import { openTeamStore, type TeamStore } from './support/team-store.ts';
 
 await describePostgres('a team’s space', (postgres) => {
   let team: Team;
@@ -20,19 +21,16 @@ await describePostgres('a team’s space', (postgres) => {
   let database: Database;
   let listener: Listener;
   let objects: FolderObjects;
-  const opened: { close(): Promise<void> }[] = [];
+  let store: TeamStore;
   beforeEach(async () => {
     team = makeTeam();
     a = team.folder('a', { git: true });
-    database = await openDatabase(await postgres.database('team'), { connections: 6 });
-    await openSpaceSchema(database, 'team');
-    listener = new Listener(database);
-    objects = new FolderObjects(join(team.root, 'objects'));
+    const { root } = team;
+    store = await openTeamStore(postgres, { root, name: 'team', spaces: ['team'], connections: 6 });
+    ({ database, listener, objects } = store);
   });
   afterEach(async () => {
-    for (const each of opened.splice(0).reverse()) await each.close();
-    await listener.close();
-    await database.close();
+    await store.close();
     await team.remove();
   });
 
@@ -40,14 +38,14 @@ await describePostgres('a team’s space', (postgres) => {
   const open = (name = 'one') => {
     const scratch = join(team.root, 'scratch', name);
     const space = new TeamSpace({ database, listener, objects, space: 'team', scratch, env: team.env });
-    opened.push(space);
+    store.opened.push(space);
     return space;
   };
   const intake = () => {
     const failed = (error: unknown) => {
       throw error;
     };
-    opened.push(new Intake({ database, listener, objects, space: 'team', failed }));
+    store.opened.push(new Intake({ database, listener, objects, space: 'team', failed }));
   };
   const copy = async (from: Space, to: Space, runs: readonly string[]) => {
     const report = await transfer({ from, to, runs });
